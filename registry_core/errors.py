@@ -1,0 +1,174 @@
+"""Everything that can go wrong in a registry, once.
+
+    RegistryError
+     +-- Invalid                 the request itself makes no sense
+     |    +-- InvalidName        not a namespace, package name, kind or reference
+     |    +-- InvalidVersion     not a semantic version, or not a range of them
+     |    +-- InvalidPackage     the bytes cannot be read as a package
+     |    +-- TooLarge           more bytes, files or characters than a limit allows
+     +-- Rejected                readable, and refused by a check; carries the report
+     +-- Untrusted               a policy of the caller refuses what verification allowed
+     +-- NotFound                no such package, version, file or token, or none that may be seen
+     |    +-- NothingMatches     versions exist, and none satisfies what was asked
+     +-- Unauthenticated         no token, or one that is unknown or revoked
+     +-- Forbidden               known, and not allowed to do this
+     +-- Conflict                it exists already, or exists differently
+     |    +-- DependencyConflict two packages ask for versions that exclude each other
+     |    +-- DependencyCycle    a package depends on itself through others
+     |    +-- LockOutOfDate      what the lock file says cannot be installed as asked
+     +-- Tampered                bytes are not what was signed or recorded; carries both digests
+     +-- Unavailable             the registry or its store cannot be reached now
+     +-- Internal                a promise of this program is broken; never the caller's fault
+
+Each class has a stable `code`. Transports map classes to statuses and the command line to exit
+codes, each in one table of its own; nothing here knows of either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from registry_core.verification import Report
+
+
+class RegistryError(Exception):
+    """The root: `message` says what is wrong, `hint` (may be empty) what to do next."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class Invalid(RegistryError):
+    """The request itself makes no sense."""
+
+    code = "invalid"
+
+
+class InvalidName(Invalid):
+    """Not a namespace, package name, kind or reference."""
+
+    code = "invalid_name"
+
+
+class InvalidVersion(Invalid):
+    """Not a semantic version, or not a range of them."""
+
+    code = "invalid_version"
+
+
+class InvalidPackage(Invalid):
+    """The bytes cannot be read as a package; `place` is where reading stopped."""
+
+    code = "invalid_package"
+
+    def __init__(self, message: str, *, place: str = "", hint: str = "") -> None:
+        super().__init__(f"{place}: {message}" if place else message, hint=hint)
+        self.place = place
+
+
+class TooLarge(Invalid):
+    """More bytes, files or characters than a limit allows."""
+
+    code = "too_large"
+
+
+class Rejected(RegistryError):
+    """Readable, and refused by a check of the registry."""
+
+    code = "rejected"
+
+    def __init__(self, report: Report) -> None:
+        found = report.blocking
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        first = found[0]
+        place = f"{first.place}: " if first.place else ""
+        super().__init__(f"{place}{first.message}{more}", hint=first.fix)
+        self.report = report
+
+
+class Untrusted(RegistryError):
+    """A policy of the caller refuses what verification allowed."""
+
+    code = "untrusted"
+
+
+class NotFound(RegistryError):
+    """No such package, version, file or token, or none that the caller may see."""
+
+    code = "not_found"
+
+
+class NothingMatches(NotFound):
+    """Versions exist, and none satisfies what was asked."""
+
+    code = "nothing_matches"
+
+
+class Unauthenticated(RegistryError):
+    """No token, or one that is unknown or revoked."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(RegistryError):
+    """Known, and not allowed to do this."""
+
+    code = "forbidden"
+
+
+class Conflict(RegistryError):
+    """It exists already, or exists differently."""
+
+    code = "conflict"
+
+
+class DependencyConflict(Conflict):
+    """Two packages ask for versions of a third that exclude each other."""
+
+    code = "dependency_conflict"
+
+
+class DependencyCycle(Conflict):
+    """A package depends on itself through others; the message prints the circle."""
+
+    code = "dependency_cycle"
+
+
+class LockOutOfDate(Conflict):
+    """What the lock file says cannot be installed as asked."""
+
+    code = "lock_out_of_date"
+
+
+class Tampered(RegistryError):
+    """Bytes are not what was signed or recorded.
+
+    `expected` and `found` are the two digests (or other values) that had to be equal.
+    """
+
+    code = "tampered"
+
+    def __init__(self, what: str, *, expected: str, found: str, hint: str = "") -> None:
+        super().__init__(f"{what}: expected {expected}, found {found}", hint=hint)
+        self.expected = expected
+        self.found = found
+
+
+class Unavailable(RegistryError):
+    """The registry or its store cannot be reached now; trying again later may help."""
+
+    code = "unavailable"
+
+
+class Internal(RegistryError):
+    """A promise of this program is broken; never the caller's fault."""
+
+    code = "internal"

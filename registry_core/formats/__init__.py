@@ -1,0 +1,159 @@
+"""Upload bytes become one thing, a `Candidate`, whatever format they came in.
+
+A reader (`ctxpkg.read`, `skill.read`, `agent.read`, `tool.read`) is pure: bytes in, `Candidate`
+out, or `InvalidPackage` with the place where reading stopped. It bounds every size before it
+allocates, executes nothing and touches no disk. It refuses what cannot be read one way only
+(duplicate keys, ambiguous archives); whether a readable candidate may enter is for `verification`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from registry_core.names import Kind
+
+MAX_ARTIFACT = 8 * 1024 * 1024
+"""Bytes of one artifact, at most; the cap the ctxpkg registry contract names."""
+
+MAX_FILES = 256
+MAX_FILE = 1024 * 1024
+MAX_CONTENT = 8 * 1024 * 1024
+"""Files in one package, bytes of one file, bytes of all files together."""
+
+
+class Visibility(StrEnum):
+    """Who may see a package."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file inside a package: decoded, never executed."""
+
+    path: str
+    data: bytes
+    executable: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    @property
+    def sha256(self) -> str:
+        """Lowercase hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def text(self) -> str | None:
+        """The data as UTF-8 text, or None where it is not."""
+        try:
+            return self.data.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """What a package needs: `name` as written, `requirement` a range as written."""
+
+    name: str
+    requirement: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An ed25519 signature as a package carries it; hex, lowercase."""
+
+    public_key: str
+    value: str
+    message: bytes
+    """What the signature has to be over, recomputed from the bytes, not copied from a claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """One claim of the manifest beside what the bytes really give."""
+
+    claim: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """What a package asks for, in the words of its own manifest. Empty means it asks for nothing.
+
+    `filesystem` is "", "read" or "write".
+    """
+
+    network: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    filesystem: str = ""
+    environment: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
+    mcp_servers: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(
+            (
+                self.network,
+                self.commands,
+                self.filesystem,
+                self.environment,
+                self.hooks,
+                self.mcp_servers,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A package as read from bytes: what the checks judge and what publishing stores.
+
+    `name` and `version` are what the bytes say: `@ns/name` for a ctxpkg, a bare name for the
+    other formats, "" where the format has no word for it. `artifact` is the upload, byte for byte.
+    """
+
+    format: str
+    kind: Kind
+    name: str
+    version: str
+    artifact: bytes
+    media_type: str
+    description: str = ""
+    author: str = ""
+    license: str = ""
+    tags: tuple[str, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    visibility: Visibility = Visibility.PUBLIC
+    files: tuple[File, ...] = ()
+    readme: str = ""
+    """Markdown that introduces the package: README.md, else SKILL.md, else the prompt, else ""."""
+    powers: Powers = field(default_factory=Powers)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """The manifest (frontmatter, agent.yaml, ctxpkg manifest) as parsed."""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """A ctxpkg's `content` as parsed; empty for the other formats."""
+    digests: tuple[Digest, ...] = ()
+    signature: Signature | None = None
+    notes: tuple[str, ...] = ()
+    """What the reader tolerated and a publisher should know."""
+
+    @property
+    def sha256(self) -> str:
+        """The artifact's identity: SHA-256 of the uploaded bytes, lowercase hex."""
+        return hashlib.sha256(self.artifact).hexdigest()
+
+    def file(self, path: str) -> File | None:
+        """Return the file at `path`, if there is one."""
+        return next((file for file in self.files if file.path == path), None)

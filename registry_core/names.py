@@ -1,0 +1,273 @@
+"""How things are called: kinds, namespaces, package names, versions, ranges, references.
+
+    reference  := name [ "@" selector ]
+    name       := "@"? namespace "/" package       @acme/auth-context, acme/auth-context
+    selector   := version | range | channel        1.2.0, ^1.2, beta; none means `latest`
+    namespace  := 2..32 of a-z 0-9 -, no dash at either end, not reserved
+    package    := 1..64 of a-z 0-9 -, no dash at either end
+
+Versions are SemVer 2. Their order is SemVer precedence, which ignores build metadata; therefore
+one package never holds two versions that differ in build metadata alone (see `publish`).
+
+A range is what Cargo reads (`1.2` means `^1.2`, a comma means and), with npm's `||`, blanks for
+and, `1.x`, and `1.2 - 2.0` beside it. A pre-release matches only where the range itself names a
+pre-release of the same major.minor.patch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from semver import Version as _SemVer
+
+from registry_core.errors import InvalidName, InvalidVersion
+
+MAX_VERSION = 64
+MAX_RANGE = 128
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_CHANNEL = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+
+RESERVED_NAMESPACES = frozenset(
+    "leanctx lean-ctx ctxpkg official verified registry api www admin internal system root staff"
+    " support".split()
+)
+
+
+class Kind(StrEnum):
+    """What a package is to the agent that loads it."""
+
+    CONTEXT = "context"
+    SKILL = "skill"
+    AGENT = "agent"
+    TOOL = "tool"
+    ADDON = "addon"
+    GRAMMAR = "grammar"
+
+    @classmethod
+    def parse(cls, text: str) -> Kind:
+        """Read a kind; ctxpkg's own word `skills` is one too."""
+        try:
+            return cls("skill" if text == "skills" else text)
+        except ValueError:
+            raise InvalidName(
+                f"unknown kind {shown(text)}", hint=f"Kinds are {', '.join(cls)}."
+            ) from None
+
+
+def shown(text: str, limit: int = 64) -> str:
+    """Quote a stranger's text for a message: escaped, and never longer than `limit`."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return ascii(cut) if not cut.isprintable() else repr(cut)
+
+
+def parse_namespace(text: str) -> str:
+    """Read a namespace without its `@`."""
+    if not (2 <= len(text) <= 32 and _NAME.fullmatch(text)):
+        raise InvalidName(
+            f"{shown(text)} is no namespace",
+            hint="A namespace is 2 to 32 of a-z, 0-9 and -, with no dash at either end.",
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PackageName:
+    """`@namespace/name`, the one spelling under which a package is known."""
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> PackageName:
+        """Read `@ns/name` or `ns/name`."""
+        namespace, slash, name = text.removeprefix("@").partition("/")
+        if not slash:
+            raise InvalidName(f"{shown(text)} is no package", hint="Write @namespace/name.")
+        parse_namespace(namespace)
+        if not (1 <= len(name) <= 64 and _NAME.fullmatch(name)):
+            raise InvalidName(
+                f"{shown(name)} is no package name",
+                hint="A name is 1 to 64 of a-z, 0-9 and -, with no dash at either end.",
+            )
+        return cls(namespace, name)
+
+    def __str__(self) -> str:
+        return f"@{self.namespace}/{self.name}"
+
+
+class Version(_SemVer):
+    """A SemVer 2 version: compares by precedence, prints as it was written."""
+
+    @classmethod
+    def parse(cls, version: str, *, optional_minor_and_patch: bool = False) -> Version:  # noqa: ARG003
+        """Read exactly `MAJOR.MINOR.PATCH[-pre][+build]`, at most 64 ASCII characters."""
+        try:
+            if len(version) > MAX_VERSION or not version.isascii():
+                raise ValueError
+            return super().parse(version)
+        except (ValueError, TypeError):
+            raise InvalidVersion(
+                f"{shown(version)} is no semantic version", hint="Write it like 1.2.0 or 1.2.0-rc.1."
+            ) from None
+
+    @property
+    def precedence(self) -> str:
+        """The version without build metadata: what makes two versions the same."""
+        return str(self).partition("+")[0]
+
+
+def newest_first(versions: list[Version]) -> list[Version]:
+    """Sort as indexes list them: stable versions, newest first, then pre-releases, newest first.
+
+    Clients of the ctxpkg protocol install the first entry, so this order is what makes them
+    prefer a stable version.
+    """
+    pre, stable = [], []
+    for version in sorted(versions, reverse=True):
+        (pre if version.prerelease else stable).append(version)
+    return stable + pre
+
+
+_OPERATOR = r"(?P<operator>\^|~|>=|<=|>|<|=)?"
+_PARTIAL = (
+    r"(?P<major>\d{1,18}|[xX*])(?:\.(?P<minor>\d{1,18}|[xX*])(?:\.(?P<patch>\d{1,18}|[xX*])"
+    r"(?:-(?P<pre>[0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?"
+)
+_TERM = re.compile(rf"{_OPERATOR}\s*v?{_PARTIAL}", re.ASCII)
+_HYPHEN = re.compile(r"(\S+)\s+-\s+(\S+)")
+_Comparator = tuple[str, _SemVer]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A set of versions; `text` is what was written."""
+
+    text: str
+    alternatives: tuple[tuple[_Comparator, ...], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Range:
+        """Read a range of at most 128 characters; empty and `*` are every stable version."""
+        if len(text) > MAX_RANGE:
+            raise InvalidVersion(f"a range is at most {MAX_RANGE} characters")
+        return cls(text, tuple(tuple(_alternative(part, text)) for part in text.split("||")))
+
+    def holds(self, version: _SemVer) -> bool:
+        """Tell whether `version` is in this range."""
+        return any(_holds(comparators, version) for comparators in self.alternatives)
+
+    def __str__(self) -> str:
+        return self.text or "*"
+
+
+def _alternative(part: str, whole: str) -> list[_Comparator]:
+    part = part.strip()
+    if hyphen := _HYPHEN.fullmatch(part):
+        part = f">={hyphen[1]} <={hyphen[2]}"
+    found: list[_Comparator] = []
+    position = 0
+    while position < len(part):
+        term = _TERM.match(part, position)
+        if not term:
+            raise InvalidVersion(
+                f"{shown(whole)} is no version range", hint="Write it like ^1.2, >=1.0 <2 or 1.x."
+            )
+        found += _comparators(term)
+        position = term.end()
+        gap = re.compile(r"\s*,\s*(?=\S)|\s+|$").match(part, position)
+        if not gap:
+            raise InvalidVersion(f"{shown(whole)} is no version range")
+        position = gap.end()
+    return found
+
+
+def _comparators(term: re.Match[str]) -> list[_Comparator]:
+    numbers = _numbers(term)
+    if not numbers:
+        return []
+    pre = term["pre"]
+    low = _SemVer(*numbers, *([0] * (3 - len(numbers))), prerelease=pre)
+    wildcard = any(term[part] in {"x", "X", "*"} for part in ("minor", "patch"))
+    match term["operator"] or ("=" if wildcard else "^"):
+        case "^":
+            return [(">=", low), ("<", _after(numbers[: _caret_width(numbers)]))]
+        case "~":
+            return [(">=", low), ("<", _after(numbers[:2]))]
+        case "=":
+            return [("=", low)] if len(numbers) == 3 else [(">=", low), ("<", _after(numbers))]
+        case ">":
+            return [(">", low)] if len(numbers) == 3 else [(">=", _after(numbers))]
+        case "<=":
+            return [("<=", low)] if len(numbers) == 3 else [("<", _after(numbers))]
+        case operator:
+            return [(operator, low)]
+
+
+def _numbers(term: re.Match[str]) -> list[int]:
+    numbers = []
+    for part in ("major", "minor", "patch"):
+        if term[part] is None or term[part] in {"x", "X", "*"}:
+            break
+        numbers.append(int(term[part]))
+    return numbers
+
+
+def _caret_width(numbers: list[int]) -> int:
+    """Count the leading numbers that may not change: up to the first that is not zero."""
+    for index, number in enumerate(numbers):
+        if number:
+            return index + 1
+    return len(numbers)
+
+
+def _after(numbers: list[int]) -> _SemVer:
+    """Return the first version beyond every one that starts with `numbers`."""
+    bumped = [*numbers[:-1], numbers[-1] + 1]
+    return _SemVer(*bumped, *([0] * (3 - len(bumped))))
+
+
+def _holds(comparators: tuple[_Comparator, ...], version: _SemVer) -> bool:
+    for operator, bound in comparators:
+        order = version.compare(bound)
+        if not {">=": order >= 0, "<=": order <= 0, ">": order > 0, "<": order < 0}.get(
+            operator, order == 0
+        ):
+            return False
+    if not version.prerelease:
+        return True
+    triple = version.to_tuple()[:3]
+    return any(bound.prerelease and bound.to_tuple()[:3] == triple for _, bound in comparators)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A package and which of its versions: exact, a range, a channel, or the latest."""
+
+    name: PackageName
+    selector: Version | Range | str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read `@ns/name`, `ns/name`, and either with `@selector`."""
+        at = text.find("@", 1)
+        if at < 0:
+            return cls(PackageName.parse(text))
+        return cls(PackageName.parse(text[:at]), parse_selector(text[at + 1 :]))
+
+    def __str__(self) -> str:
+        return str(self.name) if self.selector is None else f"{self.name}@{self.selector}"
+
+
+def parse_selector(text: str) -> Version | Range | str | None:
+    """Read what stands behind the `@` of a reference."""
+    if text in {"", "latest"}:
+        return None
+    if _CHANNEL.fullmatch(text) and text not in {"x"} and not re.match(r"v\d", text):
+        return text
+    try:
+        return Version.parse(text)
+    except InvalidVersion:
+        return Range.parse(text)
