@@ -31,8 +31,10 @@ class Caller:
 
     def has(self, scope: Scope) -> bool:
         """Whether this caller holds `scope` anywhere."""
-        return self.owner or scope in self.scopes or (
-            scope is Scope.READ and Scope.PUBLISH in self.scopes
+        return (
+            self.owner
+            or scope in self.scopes
+            or (scope is Scope.READ and Scope.PUBLISH in self.scopes)
         )
 
     def may(self, scope: Scope, namespace: str) -> bool:

@@ -85,6 +85,9 @@ class Rejected(RegistryError):
 
     code = "rejected"
 
+    report: Report | None = None
+    """None where the error came from another process, which sends its words alone."""
+
     def __init__(self, report: Report) -> None:
         found = report.blocking
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -155,6 +158,8 @@ class Tampered(RegistryError):
     """
 
     code = "tampered"
+    expected = ""
+    found = ""
 
     def __init__(self, what: str, *, expected: str, found: str, hint: str = "") -> None:
         super().__init__(f"{what}: expected {expected}, found {found}", hint=hint)
@@ -172,3 +177,15 @@ class Internal(RegistryError):
     """A promise of this program is broken; never the caller's fault."""
 
     code = "internal"
+
+
+def revive(code: str, message: str, hint: str = "") -> RegistryError | None:
+    """Make the error again that another process sent as code and words; None for a foreign code."""
+    kinds: list[type[RegistryError]] = [RegistryError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+        if kind.code == code:
+            error = kind.__new__(kind)
+            RegistryError.__init__(error, message, hint=hint)
+            return error
+    return None

@@ -16,11 +16,12 @@ pre-release of the same major.minor.patch.
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-
-from semver import Version as _SemVer
+from functools import total_ordering
 
 from registry_core.errors import InvalidName, InvalidVersion
 
@@ -31,8 +32,8 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _CHANNEL = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 RESERVED_NAMESPACES = frozenset(
-    "leanctx lean-ctx ctxpkg official verified registry api www admin internal system root staff"
-    " support".split()
+    {"leanctx", "lean-ctx", "ctxpkg", "official", "verified", "registry", "api", "www", "admin"}
+    | {"internal", "system", "root", "staff", "support"}
 )
 
 
@@ -98,25 +99,62 @@ class PackageName:
         return f"@{self.namespace}/{self.name}"
 
 
-class Version(_SemVer):
-    """A SemVer 2 version: compares by precedence, prints as it was written."""
+_VERSION = re.compile(
+    r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(?:-((?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+    r"(?:\.(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*))?"
+    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
+)
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """A SemVer 2 version: compares and hashes by precedence, prints as it was written."""
+
+    triple: tuple[int, int, int]
+    prerelease: str = ""
+    build: str = ""
 
     @classmethod
-    def parse(cls, version: str, *, optional_minor_and_patch: bool = False) -> Version:  # noqa: ARG003
-        """Read exactly `MAJOR.MINOR.PATCH[-pre][+build]`, at most 64 ASCII characters."""
-        try:
-            if len(version) > MAX_VERSION or not version.isascii():
-                raise ValueError
-            return super().parse(version)
-        except (ValueError, TypeError):
+    def parse(cls, text: str) -> Version:
+        """Read exactly `MAJOR.MINOR.PATCH[-pre][+build]`, at most 64 characters."""
+        found = _VERSION.fullmatch(text) if len(text) <= MAX_VERSION else None
+        if not found:
             raise InvalidVersion(
-                f"{shown(version)} is no semantic version", hint="Write it like 1.2.0 or 1.2.0-rc.1."
-            ) from None
+                f"{shown(text)} is no semantic version", hint="Write it like 1.2.0 or 1.2.0-rc.1."
+            )
+        triple = (int(found[1]), int(found[2]), int(found[3]))
+        return cls(triple, found[4] or "", found[5] or "")
 
     @property
     def precedence(self) -> str:
         """The version without build metadata: what makes two versions the same."""
         return str(self).partition("+")[0]
+
+    def __str__(self) -> str:
+        pre = f"-{self.prerelease}" if self.prerelease else ""
+        build = f"+{self.build}" if self.build else ""
+        return f"{self.triple[0]}.{self.triple[1]}.{self.triple[2]}{pre}{build}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self._order == other._order
+
+    def __lt__(self, other: Version) -> bool:
+        return self._order < other._order
+
+    def __hash__(self) -> int:
+        return hash((self.triple, self.prerelease))
+
+    @property
+    def _order(self) -> tuple[tuple[int, int, int], bool, list[tuple[bool, int, str]]]:
+        """SemVer 11: a pre-release comes first, its numbers before its words, fewer before more."""
+        parts = self.prerelease.split(".") if self.prerelease else []
+        return (
+            self.triple,
+            not self.prerelease,
+            [(not p.isdigit(), int(p) if p.isdigit() else 0, p) for p in parts],
+        )
 
 
 def newest_first(versions: list[Version]) -> list[Version]:
@@ -125,7 +163,8 @@ def newest_first(versions: list[Version]) -> list[Version]:
     Clients of the ctxpkg protocol install the first entry, so this order is what makes them
     prefer a stable version.
     """
-    pre, stable = [], []
+    pre: list[Version] = []
+    stable: list[Version] = []
     for version in sorted(versions, reverse=True):
         (pre if version.prerelease else stable).append(version)
     return stable + pre
@@ -138,7 +177,15 @@ _PARTIAL = (
 )
 _TERM = re.compile(rf"{_OPERATOR}\s*v?{_PARTIAL}", re.ASCII)
 _HYPHEN = re.compile(r"(\S+)\s+-\s+(\S+)")
-_Comparator = tuple[str, _SemVer]
+_GAP = re.compile(r"\s*,\s*(?=\S)|\s+|$")
+_COMPARE: dict[str, Callable[[Version, Version], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
+_Comparator = tuple[str, Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +202,7 @@ class Range:
             raise InvalidVersion(f"a range is at most {MAX_RANGE} characters")
         return cls(text, tuple(tuple(_alternative(part, text)) for part in text.split("||")))
 
-    def holds(self, version: _SemVer) -> bool:
+    def holds(self, version: Version) -> bool:
         """Tell whether `version` is in this range."""
         return any(_holds(comparators, version) for comparators in self.alternatives)
 
@@ -177,7 +224,7 @@ def _alternative(part: str, whole: str) -> list[_Comparator]:
             )
         found += _comparators(term)
         position = term.end()
-        gap = re.compile(r"\s*,\s*(?=\S)|\s+|$").match(part, position)
+        gap = _GAP.match(part, position)
         if not gap:
             raise InvalidVersion(f"{shown(whole)} is no version range")
         position = gap.end()
@@ -188,22 +235,29 @@ def _comparators(term: re.Match[str]) -> list[_Comparator]:
     numbers = _numbers(term)
     if not numbers:
         return []
-    pre = term["pre"]
-    low = _SemVer(*numbers, *([0] * (3 - len(numbers))), prerelease=pre)
+    low = _first(numbers)
+    if term["pre"]:
+        low = Version.parse(f"{low}-{term['pre']}")
     wildcard = any(term[part] in {"x", "X", "*"} for part in ("minor", "patch"))
     match term["operator"] or ("=" if wildcard else "^"):
         case "^":
             return [(">=", low), ("<", _after(numbers[: _caret_width(numbers)]))]
         case "~":
             return [(">=", low), ("<", _after(numbers[:2]))]
-        case "=":
-            return [("=", low)] if len(numbers) == 3 else [(">=", low), ("<", _after(numbers))]
-        case ">":
-            return [(">", low)] if len(numbers) == 3 else [(">=", _after(numbers))]
-        case "<=":
-            return [("<=", low)] if len(numbers) == 3 else [("<", _after(numbers))]
-        case operator:
-            return [(operator, low)]
+        case sign:
+            return _ordered(sign, low, numbers)
+
+
+def _ordered(sign: str, low: Version, numbers: list[int]) -> list[_Comparator]:
+    """Read `=`, `<`, `>` and their kin, where a partial version stands for all that start so."""
+    if len(numbers) == 3 or sign in {">=", "<"}:
+        return [(sign, low)]
+    beyond = _after(numbers)
+    return {
+        "=": [(">=", low), ("<", beyond)],
+        ">": [(">=", beyond)],
+        "<=": [("<", beyond)],
+    }[sign]
 
 
 def _numbers(term: re.Match[str]) -> list[int]:
@@ -223,23 +277,23 @@ def _caret_width(numbers: list[int]) -> int:
     return len(numbers)
 
 
-def _after(numbers: list[int]) -> _SemVer:
+def _after(numbers: list[int]) -> Version:
     """Return the first version beyond every one that starts with `numbers`."""
-    bumped = [*numbers[:-1], numbers[-1] + 1]
-    return _SemVer(*bumped, *([0] * (3 - len(bumped))))
+    return _first([*numbers[:-1], numbers[-1] + 1])
 
 
-def _holds(comparators: tuple[_Comparator, ...], version: _SemVer) -> bool:
-    for operator, bound in comparators:
-        order = version.compare(bound)
-        if not {">=": order >= 0, "<=": order <= 0, ">": order > 0, "<": order < 0}.get(
-            operator, order == 0
-        ):
-            return False
-    if not version.prerelease:
-        return True
-    triple = version.to_tuple()[:3]
-    return any(bound.prerelease and bound.to_tuple()[:3] == triple for _, bound in comparators)
+def _first(numbers: list[int]) -> Version:
+    """Return the first stable version that starts with `numbers`."""
+    major, minor, patch = (*numbers, 0, 0)[:3]
+    return Version((major, minor, patch))
+
+
+def _holds(comparators: tuple[_Comparator, ...], version: Version) -> bool:
+    if not all(_COMPARE[sign](version, bound) for sign, bound in comparators):
+        return False
+    return not version.prerelease or any(
+        bound.prerelease and bound.triple == version.triple for _, bound in comparators
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +319,7 @@ def parse_selector(text: str) -> Version | Range | str | None:
     """Read what stands behind the `@` of a reference."""
     if text in {"", "latest"}:
         return None
-    if _CHANNEL.fullmatch(text) and text not in {"x"} and not re.match(r"v\d", text):
+    if _CHANNEL.fullmatch(text) and text != "x" and not re.match(r"v\d", text):
         return text
     try:
         return Version.parse(text)

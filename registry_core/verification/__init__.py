@@ -1,100 +1,90 @@
 """What is checked before a package enters and again before it is installed.
 
 A check is a pure function from a `Candidate` (and the name and version it must have) to findings:
-no IO, no clock. `CHECKS` is their order and the order of the sections of a report. `verify` runs
-them all, always; the caller decides what a blocking finding means. To add a check, write one
-module and add one line to `CHECKS`.
+no IO, no clock. `CHECKS` is their order and the order of the sections of a report:
+
+    schema      the fields of a ctxpkg manifest have the values the format allows
+    coherence   kind, layers and payload of a ctxpkg belong together
+    binding     it is the package and version it is published or installed as
+    integrity   the digests it claims are those of its bytes
+    signature   its publisher signed name, version and content
+    sizes       artifact, number of files, each file and all of them keep the limits
+    paths       every file has a plain relative path, and no two are in each other's way
+    secrets     nothing in it looks like a credential
+
+`verify` runs them all, always; the caller decides what a blocking finding means. To add a check,
+write one module and add one line to `CHECKS`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from registry_core.formats import Candidate
+from registry_core.verification import (
+    binding,
+    coherence,
+    integrity,
+    paths,
+    schema,
+    secrets,
+    signature,
+    sizes,
+)
+from registry_core.verification.report import (
+    SCHEMA,
+    Binding,
+    Check,
+    Finding,
+    Outcome,
+    Report,
+    Section,
+    Severity,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+__all__ = [
+    "CHECKS",
+    "NOT_LOOKED_AT",
+    "SCHEMA",
+    "Binding",
+    "Check",
+    "Finding",
+    "Outcome",
+    "Report",
+    "Section",
+    "Severity",
+    "verify",
+]
 
-    from registry_core.formats import Candidate
-    from registry_core.names import PackageName, Version
+CHECKS: tuple[Check, ...] = (
+    schema,
+    coherence,
+    binding,
+    integrity,
+    signature,
+    sizes,
+    paths,
+    secrets,
+)
 
-SCHEMA = "ctxmcp-trust-report-v1"
-
-
-class Severity(StrEnum):
-    """What a finding does: nothing, a mark in the report, or a refusal."""
-
-    NOTE = "note"
-    WARNING = "warning"
-    BLOCK = "block"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing a check found.
-
-    `rule` is stable and never reused; `place` is a path or field (with a line where there is
-    one); `fix` says what the publisher can do. None of them ever repeats a secret.
-    """
-
-    rule: str
-    severity: Severity
-    message: str
-    place: str = ""
-    fix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """The name and version a package is published or installed under."""
-
-    name: PackageName
-    version: Version
-
-
-class Check(Protocol):
-    """`NAME` of a module, and its `check`."""
-
-    NAME: str
-
-    @staticmethod
-    def check(candidate: Candidate, binding: Binding | None) -> Iterable[Finding] | None:
-        """Return the findings, or None where the check does not apply to this candidate."""
+NOT_LOOKED_AT = ("hidden_text", "prompt_injection", "malware_heuristics", "wasm_capability_audit")
+"""Questions no check asks yet; every report names them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """What one check said. `outcome` is passed, warned, failed or skipped."""
+def verify(candidate: Candidate, binding: Binding | None = None) -> Report:
+    """Run every check over `candidate`; raises nothing, whatever it finds."""
+    coverage = signature.coverage(candidate)
+    return Report(
+        artifact_sha256=candidate.sha256,
+        sections=tuple(_section(check, candidate, binding) for check in CHECKS),
+        signer=coverage.signer,
+        covered=coverage.covered,
+        not_covered=coverage.not_covered,
+        skipped=NOT_LOOKED_AT,
+    )
 
-    check: str
-    outcome: str
-    findings: tuple[Finding, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The outcome of every check over one artifact; stored per release and served as it is."""
-
-    artifact_sha256: str
-    sections: tuple[Section, ...]
-    signer: str | None
-    covered: tuple[str, ...]
-    """What a change would break the signature of."""
-    not_covered: tuple[str, ...]
-    """What could be changed without breaking the signature."""
-    skipped: tuple[str, ...]
-    """What nobody has looked at: absence of a finding says nothing about these."""
-
-    @property
-    def findings(self) -> Iterator[Finding]:
-        """Every finding, in the order of the checks."""
-        return (finding for section in self.sections for finding in section.findings)
-
-    @property
-    def blocking(self) -> tuple[Finding, ...]:
-        """The findings that refuse the package."""
-        return tuple(f for f in self.findings if f.severity is Severity.BLOCK)
-
-    def as_json(self) -> dict[str, Any]:
-        """Shape the report as it is stored: plain values only, no clock, stable order."""
-        raise NotImplementedError
+def _section(check: Check, candidate: Candidate, binding: Binding | None) -> Section:
+    found = check.check(candidate, binding)
+    if found is None:
+        return Section(check.NAME, Outcome.SKIPPED)
+    findings = tuple(found)
+    return Section(check.NAME, Outcome.of(findings), findings)

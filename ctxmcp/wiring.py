@@ -1,0 +1,59 @@
+"""Opening a registry: the one place that names backends."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from registry_core.search.fts5 import Fts5Index
+
+from registry_core.database import Database
+from registry_core.events.journal import Journal
+from registry_core.packages import Packages
+from registry_core.registry import Registry
+from registry_core.search.indexer import Indexer
+from registry_core.storage.objects import ObjectBlobs
+from registry_core.tokens import Tokens
+from registry_core.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ctxmcp.settings import Settings
+
+
+@asynccontextmanager
+async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
+    """Open everything a registry consists of; close it in reverse, whatever happens."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(settings.database)
+        stack.push_async_callback(database.close)
+        index = await Fts5Index.open(settings.index_file)
+        stack.push_async_callback(index.close)
+        journal = Journal(database, _now)
+        packages = Packages(journal)
+        usage = Usage(packages)
+        stack.push_async_callback(usage.close)
+        yield Registry(
+            journal=journal,
+            packages=packages,
+            tokens=Tokens(journal),
+            blobs=_blobs(settings),
+            index=index,
+            indexer=Indexer(index, journal, packages),
+            usage=usage,
+            clock=_now,
+            base_url=settings.base_url,
+        )
+
+
+def _blobs(settings: Settings) -> ObjectBlobs:
+    if settings.blobs_url:
+        return ObjectBlobs.at_url(settings.blobs_url)
+    return ObjectBlobs.in_folder(settings.blobs_dir)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the clock that the registry hands down

@@ -1,0 +1,57 @@
+"""The journal: the one way to change the registry. Rows and their event, one transaction.
+
+    await journal.write(work)      # work(connection): statements, then journal.append(...)
+
+When `write` returns, the rows and the event are committed and the followers are awake.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from registry_core.events.feed import Feed
+from registry_core.events.log import EventLog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from registry_core.database import Database
+    from registry_core.events import Draft
+
+T = TypeVar("T")
+
+
+class Journal:
+    """A database, its event log, the feed of that log, and the clock."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self.database = database
+        self.log = EventLog(database)
+        self.feed = Feed(self.log)
+        self.now = clock
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and wake the followers after the commit."""
+
+        async def in_order(connection: AsyncConnection) -> T:
+            await self.database.serialise(connection)  # ids in commit order, races decided early
+            return await work(connection)
+
+        outcome = await self.database.write(in_order)
+        self.feed.wake()
+        return outcome
+
+    async def append(self, connection: AsyncConnection, draft: Draft) -> int:
+        """Write an event in the transaction of `connection`; the id is final if it commits."""
+        return await self.log.append(connection, draft, self.now())
+
+    async def record(self, draft: Draft) -> int:
+        """Write an event that has no rows beside it."""
+
+        async def work(connection: AsyncConnection) -> int:
+            return await self.append(connection, draft)
+
+        return await self.write(work)

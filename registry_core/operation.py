@@ -1,0 +1,169 @@
+"""An operation: one thing the registry does, described once.
+
+    @operation(title="Search the registry")
+    async def search(registry: Registry, caller: Caller, given: Search) -> SearchResult:
+        \"\"\"Find packages by what one needs.\"\"\"
+
+Name, documentation, input and output model are read off the function. MCP tools, HTTP calls, the
+OpenAPI document, the command line and the Python client are renderings of the same object.
+
+A field may say where it makes sense: `local()` on the user's own machine (paths, projects),
+`remote()` over the network (bytes). A surface shows and takes only its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from registry_core.callers import Caller, Scope
+from registry_core.errors import Forbidden, Invalid, RegistryError, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from registry_core.registry import Registry
+
+
+class Model(BaseModel):
+    """What goes into and comes out of operations: frozen, and nothing unknown is taken."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+G = TypeVar("G", bound=Model)
+R = TypeVar("R", bound=Model)
+Surface = Literal["local", "remote"]
+
+
+def local() -> dict[str, Any]:
+    """Mark a field for the user's own machine: `Field(json_schema_extra=local())`."""
+    return {"x-surface": "local"}
+
+
+def remote() -> dict[str, Any]:
+    """Mark a field for callers over the network."""
+    return {"x-surface": "remote"}
+
+
+def package_text() -> dict[str, Any]:
+    """Mark an output field whose text comes from a package: data, never instructions."""
+    return {"x-package-text": True}
+
+
+@dataclass(frozen=True)
+class Operation(Generic[G, R]):
+    """One operation. Calling it is the typed door: it checks the scope and runs."""
+
+    name: str
+    title: str
+    doc: str
+    run: Callable[[Registry, Caller, G], Awaitable[R]]
+    given: type[G]
+    output: type[R]
+    scope: Scope | None
+    """What a caller must hold somewhere; where exactly is checked against what it touches."""
+    writes: bool
+    destructive: bool
+    ends_in: tuple[type[RegistryError], ...]
+    toolset: str
+
+    async def __call__(self, registry: Registry, caller: Caller, given: G) -> R:
+        """Run it for a caller that may."""
+        if self.scope is not None and not caller.has(self.scope):
+            if caller.token_id is None:
+                raise Unauthenticated(
+                    f"{self.name} needs a token with the scope {self.scope}",
+                    hint="Make one with `ctxmcp token create`.",
+                )
+            raise Forbidden(
+                f"{self.name} needs the scope {self.scope}, which this token does not have"
+            )
+        return await self.run(registry, caller, given)
+
+    def read(self, arguments: Mapping[str, Any], surface: Surface) -> G:
+        """Validate arguments as a surface takes them. Raises Invalid with every problem."""
+        foreign = self.hidden_from(surface) & arguments.keys()
+        if foreign:
+            raise Invalid(f"{self.name} takes no {', '.join(sorted(foreign))} here")
+        try:
+            return self.given.model_validate(dict(arguments))
+        except ValidationError as error:
+            problems = "; ".join(_problem(found) for found in error.errors()[:5])
+            raise Invalid(f"{self.name}: {problems}") from None
+
+    def hidden_from(self, surface: Surface) -> frozenset[str]:
+        """Return the fields that a surface neither shows nor takes."""
+        return frozenset(
+            name
+            for name, field in self.given.model_fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            and field.json_schema_extra.get("x-surface", surface) != surface
+        )
+
+    def input_schema(self, surface: Surface) -> dict[str, Any]:
+        """Return the JSON Schema of the input on a surface, without what no reader needs."""
+        schema = self.given.model_json_schema()
+        for name in self.hidden_from(surface):
+            del schema["properties"][name]
+        lean: dict[str, Any] = _lean(schema)
+        return lean
+
+    def output_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the output, without what no reader needs."""
+        lean: dict[str, Any] = _lean(self.output.model_json_schema(mode="serialization"))
+        return lean
+
+
+def operation(
+    *,
+    title: str,
+    scope: Scope | None = None,
+    writes: bool = False,
+    destructive: bool = False,
+    ends_in: tuple[type[RegistryError], ...] = (),
+    toolset: str = "main",
+) -> Callable[[Callable[[Registry, Caller, G], Awaitable[R]]], Operation[G, R]]:
+    """Make an operation of a coroutine function `(registry, caller, given) -> output`."""
+
+    def make(run: Callable[[Registry, Caller, G], Awaitable[R]]) -> Operation[G, R]:
+        # The models alone are evaluated: the other annotations name what is heavy to import.
+        names = vars(sys.modules[run.__module__])
+        given: type[G] = names[str(run.__annotations__["given"])]
+        output: type[R] = names[str(run.__annotations__["return"])]
+        return Operation(
+            name=run.__name__,
+            title=title,
+            doc=" ".join((run.__doc__ or "").split()),
+            run=run,
+            given=given,
+            output=output,
+            scope=scope,
+            writes=writes,
+            destructive=destructive,
+            ends_in=ends_in,
+            toolset=toolset,
+        )
+
+    return make
+
+
+def _problem(found: Any) -> str:
+    place = ".".join(str(part) for part in found["loc"])
+    return f"{place}: {found['msg']}" if place else str(found["msg"])
+
+
+def _lean(schema: Any, *, names: bool = False) -> Any:
+    """Drop titles, which repeat the names, and our own marks. `names`: keys are field names."""
+    if isinstance(schema, list):
+        return [_lean(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _lean(value, names=key in {"properties", "$defs"} and not names)
+        for key, value in schema.items()
+        if names or key not in {"title", "x-surface", "x-package-text"}
+    }

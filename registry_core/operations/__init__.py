@@ -1,0 +1,70 @@
+"""The catalog: every operation of the registry, and the second of the two doors to them.
+
+A dialect calls an operation with a model of its input (the typed door). Whoever has only a name
+and arguments calls `invoke`. There is no third way, so nobody can forget to check the scope.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from registry_core.errors import NotFound
+from registry_core.names import shown
+from registry_core.operations.changing import channel, unyank, visibility, yank
+from registry_core.operations.download import download
+from registry_core.operations.inspect import inspect
+from registry_core.operations.install import install
+from registry_core.operations.publish import publish
+from registry_core.operations.search import search
+from registry_core.operations.trust import trust
+from registry_core.operations.verify import verify
+from registry_core.operations.versions import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from registry_core.callers import Caller
+    from registry_core.operation import Model, Operation, Surface
+    from registry_core.registry import Registry
+
+CATALOG: Mapping[str, Operation[Any, Any]] = {
+    operation.name: operation
+    for operation in (
+        search,
+        inspect,
+        install,
+        verify,
+        publish,
+        trust,
+        versions,
+        download,
+        yank,
+        unyank,
+        visibility,
+        channel,
+    )
+}
+
+
+def find(name: str) -> Operation[Any, Any]:
+    """Return the operation called `name`. Raises NotFound."""
+    try:
+        return CATALOG[name]
+    except KeyError:
+        raise NotFound(
+            f"no operation {shown(name)}", hint=f"There are {', '.join(CATALOG)}."
+        ) from None
+
+
+async def invoke(
+    registry: Registry,
+    caller: Caller,
+    name: str,
+    arguments: Mapping[str, Any],
+    surface: Surface = "remote",
+) -> Model:
+    """Run an operation by name: look it up, validate, check the scope, run."""
+    operation = find(name)
+    given = operation.read(arguments, surface)
+    output: Model = await operation(registry, caller, given)
+    return output

@@ -1,0 +1,133 @@
+"""What the owner of a namespace may change about releases: never their bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from registry_core.callers import Scope
+from registry_core.errors import Forbidden, InvalidName, NotFound
+from registry_core.formats import Visibility
+from registry_core.names import PackageName
+from registry_core.operation import Model, operation
+from registry_core.operations.naming import MOST_REFERENCE, exact
+
+if TYPE_CHECKING:
+    from registry_core.callers import Caller
+    from registry_core.packages import Release
+    from registry_core.registry import Registry
+
+_CHANNEL = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+_ENDS_IN = (NotFound, InvalidName, Forbidden)
+_EXACT = "@ns/name@version"
+
+
+class Yank(Model):
+    """The release to withdraw."""
+
+    ref: str = Field(max_length=MOST_REFERENCE, description=_EXACT)
+    reason: str = Field(min_length=1, max_length=500, description="Shown to who resolves it.")
+
+
+class Unyank(Model):
+    """The release to bring back."""
+
+    ref: str = Field(max_length=MOST_REFERENCE, description=_EXACT)
+
+
+class YankState(Model):
+    """How the release stands now."""
+
+    ref: str
+    yanked: bool
+    reason: str | None
+
+
+class SetVisibility(Model):
+    """The package and who may see it."""
+
+    name: str = Field(max_length=MOST_REFERENCE, description="@ns/name")
+    visibility: Visibility
+
+
+class VisibilityState(Model):
+    """How the package stands now."""
+
+    name: str
+    visibility: Visibility
+
+
+class PointChannel(Model):
+    """The channel and what it shall mean."""
+
+    ref: str = Field(max_length=MOST_REFERENCE, description=_EXACT)
+    channel: str = Field(max_length=64, description="A word such as beta.")
+
+
+class ChannelState(Model):
+    """How the channel stands now."""
+
+    name: str
+    channel: str
+    version: str
+
+
+@operation(
+    title="Yank a release",
+    scope=Scope.PUBLISH,
+    writes=True,
+    destructive=True,
+    ends_in=_ENDS_IN,
+    toolset="more",
+)
+async def yank(registry: Registry, caller: Caller, given: Yank) -> YankState:
+    """Take a release out of resolution; who pinned it still gets it, with a warning."""
+    name, version = exact(given.ref)
+    return _state(name, await registry.packages.yank(name, version, given.reason, caller))
+
+
+@operation(
+    title="Unyank a release", scope=Scope.PUBLISH, writes=True, ends_in=_ENDS_IN, toolset="more"
+)
+async def unyank(registry: Registry, caller: Caller, given: Unyank) -> YankState:
+    """Let a yanked release resolve again."""
+    name, version = exact(given.ref)
+    return _state(name, await registry.packages.unyank(name, version, caller))
+
+
+@operation(
+    title="Set visibility",
+    scope=Scope.PUBLISH,
+    writes=True,
+    destructive=True,
+    ends_in=_ENDS_IN,
+    toolset="more",
+)
+async def visibility(registry: Registry, caller: Caller, given: SetVisibility) -> VisibilityState:
+    """Make a package, with all its releases, public or private."""
+    name = PackageName.parse(given.name)
+    package = await registry.packages.set_visibility(name, given.visibility, caller)
+    return VisibilityState(name=str(name), visibility=package.visibility)
+
+
+@operation(
+    title="Point a channel", scope=Scope.PUBLISH, writes=True, ends_in=_ENDS_IN, toolset="more"
+)
+async def channel(registry: Registry, caller: Caller, given: PointChannel) -> ChannelState:
+    """Let a channel of a package, such as beta, mean one version."""
+    name, version = exact(given.ref)
+    if not _CHANNEL.fullmatch(given.channel) or given.channel == "latest":
+        raise InvalidName(
+            "a channel is a word of a-z, 0-9, '.', '_' and '-', and not `latest`",
+            hint="`latest` is always the newest stable version.",
+        )
+    await registry.packages.point(name, given.channel, version, caller)
+    return ChannelState(name=str(name), channel=given.channel, version=str(version))
+
+
+def _state(name: PackageName, release: Release) -> YankState:
+    return YankState(
+        ref=f"{name}@{release.version}", yanked=release.yanked, reason=release.yank_reason
+    )

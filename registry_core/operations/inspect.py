@@ -1,0 +1,135 @@
+"""Looking into a package before deciding on it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from registry_core.errors import InvalidName, NotFound
+from registry_core.formats import reading
+from registry_core.names import Kind, shown
+from registry_core.operation import Model, operation, package_text
+from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
+from registry_core.operations.search import standing
+
+if TYPE_CHECKING:
+    from registry_core.callers import Caller
+    from registry_core.packages import Package, Release
+    from registry_core.registry import Registry
+
+
+class Inspect(Model):
+    """What is looked at."""
+
+    ref: str = Field(max_length=MOST_REFERENCE, description=REFERENCE)
+    path: str = Field("", max_length=512, description="Read this file of it.")
+    offset: int = Field(0, ge=0, description="Character of the text to start at.")
+    limit: int = Field(4000, ge=1, le=50_000, description="Characters of text, at most.")
+
+
+class FileEntry(Model):
+    """One file of a package."""
+
+    path: str
+    size: int
+    sha256: str
+    executable: bool = False
+
+
+class Needs(Model):
+    """A dependency, as declared."""
+
+    name: str
+    requirement: str
+    optional: bool = False
+
+
+class Text(Model):
+    """A part of a text of the package."""
+
+    path: str
+    text: str = Field(json_schema_extra=package_text())
+    offset: int
+    total: int = Field(description="Characters in all; read on from offset + len(text).")
+
+
+class Cost(Model):
+    """Tokens, estimated as a quarter of the characters."""
+
+    listed: int = Field(description="Always, once installed: its line in the agent's list.")
+    read: int = Field(description="When the agent opens all of it.")
+
+
+class Inspected(Model):
+    """A release, its files, needs, powers and cost, and a text of it."""
+
+    ref: str
+    kind: Kind
+    description: str = Field(json_schema_extra=package_text())
+    author: str
+    license: str
+    tags: list[str]
+    visibility: str
+    published_at: str
+    yanked: bool
+    trust: str
+    signer: str | None
+    sha256: str
+    size: int
+    latest: str
+    dependencies: list[Needs]
+    permissions: dict[str, Any] = Field(description="What it says it needs; empty: nothing said.")
+    files: list[FileEntry]
+    cost: Cost
+    content: Text
+
+
+@operation(title="Inspect a package", ends_in=(NotFound, InvalidName))
+async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspected:
+    """Show a package's files, dependencies, permissions, cost and readme, or read one file."""
+    package, release = await resolve(registry, caller, given.ref)
+    details = await registry.packages.details(release)
+    whole = (given.path, details.readme)
+    if given.path:
+        whole = (given.path, await _file_text(registry, release, given.path))
+    text = whole[1][given.offset : given.offset + given.limit]
+    return Inspected(
+        ref=f"{package.name}@{release.version}",
+        kind=package.kind,
+        description=release.description,
+        author=release.author,
+        license=release.license,
+        tags=list(release.tags),
+        visibility=package.visibility,
+        published_at=release.published_at.isoformat(),
+        yanked=release.yanked,
+        trust=standing(release),
+        signer=release.signer,
+        sha256=release.sha256,
+        size=release.size,
+        latest=str(package.latest.version) if package.latest else "",
+        dependencies=[Needs(**dependency) for dependency in release.dependencies],
+        permissions=release.powers,
+        files=[FileEntry(**file) for file in details.files],
+        cost=_cost(package, release, sum(file["size"] for file in details.files)),
+        content=Text(path=whole[0], text=text, offset=given.offset, total=len(whole[1])),
+    )
+
+
+async def _file_text(registry: Registry, release: Release, path: str) -> str:
+    artifact = await registry.blobs.get(release.sha256)
+    candidate = await asyncio.to_thread(reading.read, artifact, release.format)
+    file = candidate.file(path)
+    if file is None:
+        raise NotFound(f"no file {shown(path)} in it", hint="`inspect` lists the files.")
+    text = file.text
+    if text is None:
+        raise NotFound(f"{shown(path)} is not text", hint="Install the package to have it.")
+    return text
+
+
+def _cost(package: Package, release: Release, size: int) -> Cost:
+    line = len(package.name.name) + len(release.description)
+    return Cost(listed=-(-line // 4), read=-(-size // 4))

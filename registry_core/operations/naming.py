@@ -1,0 +1,42 @@
+"""From a reference to a release that the caller may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_core.errors import Invalid
+from registry_core.names import PackageName, Reference, Version
+
+if TYPE_CHECKING:
+    from registry_core.callers import Caller
+    from registry_core.packages import Package, Release
+    from registry_core.registry import Registry
+
+REFERENCE = "@ns/name, or with @version, @range or @channel behind."
+MOST_REFERENCE = 300
+
+
+async def resolve(registry: Registry, caller: Caller, text: str) -> tuple[Package, Release]:
+    """Find the package of a reference and choose its release."""
+    reference = Reference.parse(text)
+    package = await registry.packages.find(reference.name, caller)
+    return package, package.pick(reference.selector)
+
+
+def exact(text: str) -> tuple[PackageName, Version]:
+    """Read a reference that has to name one version."""
+    reference = Reference.parse(text)
+    if not isinstance(reference.selector, Version):
+        raise Invalid(
+            f"{reference} does not name one version", hint=f"Write {reference.name}@1.2.0."
+        )
+    return reference.name, reference.selector
+
+
+def download_url(registry: Registry, package: Package, release: Release) -> str:
+    """Return where the artifact is served, relative where the registry has no address."""
+    name = package.name
+    return (
+        f"{registry.base_url}/api/v1/packages/{name.namespace}/{name.name}"
+        f"/{release.version}/download"
+    )

@@ -1,0 +1,106 @@
+"""Finding packages by what one needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from registry_core.callers import Scope
+from registry_core.errors import Invalid
+from registry_core.names import Kind
+from registry_core.operation import Model, operation, package_text
+from registry_core.search import Hit, Query
+
+if TYPE_CHECKING:
+    from registry_core.callers import Caller
+    from registry_core.packages import Release, Summary
+    from registry_core.registry import Registry
+
+MOST_DESCRIPTION = 240
+
+
+class Search(Model):
+    """What is looked for."""
+
+    query: str = Field("", max_length=100_000, description="The task or topic, in plain words.")
+    kind: Kind | None = Field(None, description="Only this kind.")
+    tags: list[str] = Field(default=[], max_length=20, description="Only with all of these tags.")
+    limit: int = Field(10, ge=1, le=50)
+    cursor: str = Field("", max_length=32, description="`next` of the page before.")
+
+
+class Found(Model):
+    """One package that fits."""
+
+    ref: str
+    kind: Kind
+    what: str = Field(description="The publisher's description.", json_schema_extra=package_text())
+    why: list[str] = Field(description="Where the query matched.")
+    trust: str = Field(description="signed, signed with warnings, or unsigned.")
+    snippet: str = Field("", json_schema_extra=package_text())
+
+
+class SearchResult(Model):
+    """Ranked, best first."""
+
+    hits: list[Found]
+    total: int
+    next: str = Field("", description="Cursor of the next page, if any.")
+
+
+@operation(title="Search packages", ends_in=(Invalid,))
+async def search(registry: Registry, caller: Caller, given: Search) -> SearchResult:
+    """Find skills, agents, tools and context packages for a task; then `inspect` one."""
+    offset = _offset(given.cursor)
+    await registry.indexer.catch_up()
+    found = await registry.index.search(
+        Query(
+            text=given.query,
+            kinds=frozenset([given.kind]) if given.kind else frozenset(),
+            tags=frozenset(given.tags),
+            namespaces_visible=_visible(caller),
+            limit=given.limit,
+            offset=offset,
+        )
+    )
+    packages = await registry.packages.by_id([int(hit.key) for hit in found.hits])
+    hits = [_found(hit, packages[int(hit.key)]) for hit in found.hits if int(hit.key) in packages]
+    more = offset + len(found.hits) < found.total
+    return SearchResult(
+        hits=hits, total=found.total, next=str(offset + len(found.hits)) if more else ""
+    )
+
+
+def _offset(cursor: str) -> int:
+    if not cursor:
+        return 0
+    if not cursor.isdecimal() or int(cursor) > 100_000:
+        raise Invalid("search: cursor is not one that a search returned")
+    return int(cursor)
+
+
+def _visible(caller: Caller) -> frozenset[str] | None:
+    if caller.owner:
+        return None
+    return caller.namespaces if caller.has(Scope.READ) else frozenset()
+
+
+def _found(hit: Hit, package: Summary) -> Found:
+    release = package.latest
+    what = release.description if release else ""
+    return Found(
+        ref=f"{package.name}@{release.version}" if release else str(package.name),
+        kind=package.kind,
+        what=what if len(what) <= MOST_DESCRIPTION else what[: MOST_DESCRIPTION - 1] + "…",
+        why=list(hit.matched),
+        trust=standing(release),
+        snippet="" if hit.snippet in what else hit.snippet,
+    )
+
+
+def standing(release: Release | None) -> str:
+    """Say in a word what was proven of a release."""
+    if release is None or release.signer is None:
+        return "unsigned"
+    return "signed" if release.outcome == "passed" else "signed with warnings"

@@ -1,0 +1,55 @@
+"""What speaks for a release and what against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from registry_core import trust as judging
+from registry_core.errors import InvalidName, NotFound
+from registry_core.operation import Model, operation
+from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
+from registry_core.trust import Verdict
+from registry_core.verification import Report
+
+if TYPE_CHECKING:
+    from registry_core.callers import Caller
+    from registry_core.registry import Registry
+
+
+class Trust(Model):
+    """The release to judge."""
+
+    ref: str = Field(max_length=MOST_REFERENCE, description=REFERENCE)
+    detail: Literal["brief", "full"] = Field("brief", description="full adds the whole report.")
+
+
+class Trusted(Model):
+    """The verdict, its reasons with the weightiest first, and each check's outcome."""
+
+    ref: str
+    verdict: Verdict
+    reasons: list[str]
+    checks: dict[str, str] = Field(description="check -> passed, warned, failed or skipped")
+    signer: str | None
+    sha256: str
+    report: dict[str, Any] | None = None
+
+
+@operation(title="Judge a package", ends_in=(NotFound, InvalidName))
+async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
+    """Say whether to trust a package: trusted, caution or refuse, with reasons."""
+    package, release = await resolve(registry, caller, given.ref)
+    details = await registry.packages.details(release)
+    report = Report.from_json(details.report)
+    judgement = judging.judge(package, release, report)
+    return Trusted(
+        ref=f"{package.name}@{release.version}",
+        verdict=judgement.verdict,
+        reasons=list(judgement.reasons),
+        checks={section.check: section.outcome for section in report.sections},
+        signer=release.signer,
+        sha256=release.sha256,
+        report=details.report if given.detail == "full" else None,
+    )

@@ -1,0 +1,570 @@
+"""Packages and their releases: the records, and the statements that read and write them.
+
+Two rules live here because everything passes through here. A package that a caller may not see
+does not exist for that caller (`find`, `list`). A release, once recorded, is never changed: only
+whether it is yanked is, and the number of its downloads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, false, insert, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from registry_core.accounts import claim as claim_namespace
+from registry_core.callers import Caller, Scope
+from registry_core.errors import Conflict, Forbidden, NotFound, NothingMatches
+from registry_core.events import Draft
+from registry_core.events.kinds import EventKind
+from registry_core.formats import Visibility
+from registry_core.names import Kind, PackageName, Range, Version, newest_first
+from registry_core.schema import channels, packages, release_details, releases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from registry_core.events.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One published version, as recorded. `dependencies` and `powers` are plain JSON values."""
+
+    id: int
+    version: Version
+    format: str
+    media_type: str
+    sha256: str
+    size: int
+    signer: str | None
+    description: str
+    author: str
+    license: str
+    tags: tuple[str, ...]
+    dependencies: tuple[dict[str, Any], ...]
+    powers: dict[str, Any]
+    outcome: str
+    published_at: datetime
+    published_by: str
+    yanked_at: datetime | None
+    yank_reason: str | None
+    downloads: int
+
+    @property
+    def yanked(self) -> bool:
+        """Whether nothing resolves to it any more unless it is named exactly."""
+        return self.yanked_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A package as a catalog lists it: itself and its latest release."""
+
+    id: int
+    name: PackageName
+    kind: Kind
+    visibility: Visibility
+    created_at: datetime
+    updated_at: datetime
+    release_count: int
+    downloads: int
+    latest: Release | None
+
+    @property
+    def private(self) -> bool:
+        """Whether only its namespace may see it."""
+        return self.visibility is Visibility.PRIVATE
+
+
+@dataclass(frozen=True, slots=True)
+class Package(Summary):
+    """A package with all of its releases, in the order of `names.newest_first`."""
+
+    releases: tuple[Release, ...]
+    channels: Mapping[str, int]
+    """Channel name -> release id."""
+
+    def pick(self, selector: Version | Range | str | None) -> Release:
+        """Choose a release as a reference asks for it.
+
+        An exact version may be yanked; a range, a channel or "latest" never finds a yanked one.
+        """
+        if isinstance(selector, Version):
+            found = [r for r in self.releases if r.version == selector]
+        elif isinstance(selector, Range):
+            found = [r for r in self.releases if not r.yanked and selector.holds(r.version)]
+            found.sort(key=lambda r: r.version, reverse=True)
+        elif selector is None:
+            found = [r for r in self.releases if not r.yanked]
+        else:
+            found = [r for r in self.releases if r.id == self.channels.get(selector)]
+        if not found:
+            raise NothingMatches(self._why_nothing(selector), hint=self._known())
+        return found[0]
+
+    def _why_nothing(self, selector: Version | Range | str | None) -> str:
+        if selector is None:
+            return f"every version of {self.name} is yanked"
+        word = {Version: "version", Range: "version in"}.get(type(selector), "channel")
+        return f"{self.name} has no {word} {selector}"
+
+    def _known(self) -> str:
+        there = [f"{r.version}{' (yanked)' if r.yanked else ''}" for r in self.releases[:5]]
+        return f"There are {', '.join(there)}{', …' if len(self.releases) > 5 else ''}."
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a release holds, beside its row: kept apart because lists never need it."""
+
+    files: tuple[dict[str, Any], ...]
+    """`path`, `size`, `sha256`, `executable` of each."""
+    readme: str
+    body: str
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What somebody wants to publish: all that admitting it looks at."""
+
+    name: PackageName
+    version: Version
+    kind: Kind
+    visibility: Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class NewRelease(Claim):
+    """A verified release that is about to be recorded; its blob is stored already."""
+
+    row: Mapping[str, Any]
+    """Columns of `releases`."""
+    details: Details
+
+
+class Packages:
+    """The packages of one registry."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def find(self, name: PackageName, caller: Caller) -> Package:
+        """Return a package that the caller may see. Raises NotFound for every other."""
+        async with self._journal.database.read() as connection:
+            package = await _load(connection, name)
+        if package is None or (package.private and not caller.may(Scope.READ, name.namespace)):
+            raise NotFound(
+                f"no package {name}",
+                hint="Check the spelling; a private package needs a token of its namespace.",
+            )
+        return package
+
+    async def list(
+        self, caller: Caller, *, kind: Kind | None = None, namespace: str | None = None
+    ) -> Sequence[Summary]:
+        """Return the packages with a release that the caller may see, by name."""
+        statement = (
+            select(packages, releases)
+            .join(releases, releases.c.id == packages.c.latest_id)
+            .where(_visible_to(caller))
+            .where(packages.c.kind == kind.value if kind else true())
+            .where(packages.c.namespace == namespace if namespace else true())
+            .order_by(packages.c.namespace, packages.c.name)
+        )
+        async with self._journal.database.read() as connection:
+            return [_summary(row) for row in await connection.execute(statement)]
+
+    async def by_id(self, ids: Sequence[int]) -> Mapping[int, Summary]:
+        """Return packages with their latest releases by id, whoever may see them."""
+        statement = (
+            select(packages, releases)
+            .outerjoin(releases, releases.c.id == packages.c.latest_id)
+            .where(packages.c.id.in_(ids))
+        )
+        async with self._journal.database.read() as connection:
+            found = [_summary(row) for row in await connection.execute(statement)]
+        return {package.id: package for package in found}
+
+    async def details(self, release: Release) -> Details:
+        """Return what a release holds."""
+        statement = select(release_details).where(release_details.c.release_id == release.id)
+        async with self._journal.database.read() as connection:
+            row = (await connection.execute(statement)).one()
+        return Details(tuple(row.files), row.readme, row.body, row.report)
+
+    async def indexable(self, package_ids: Sequence[int]) -> Mapping[int, tuple[Summary, str]]:
+        """Return what search reads of each package that has a release to resolve to."""
+        statement = (
+            select(packages, releases, release_details.c.body)
+            .join(releases, releases.c.id == packages.c.latest_id)
+            .join(release_details, release_details.c.release_id == releases.c.id)
+            .where(packages.c.id.in_(package_ids))
+        )
+        async with self._journal.database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row[0]: (_summary(row), row.body) for row in rows}
+
+    async def ids_after(self, package_id: int, limit: int) -> Sequence[int]:
+        """Return package ids after one, in order: for walking over all of them."""
+        statement = (
+            select(packages.c.id)
+            .where(packages.c.id > package_id)
+            .order_by(packages.c.id)
+            .limit(limit)
+        )
+        async with self._journal.database.read() as connection:
+            return (await connection.execute(statement)).scalars().all()
+
+    async def publisher_exists(self, namespace: str, caller: Caller) -> bool:
+        """Tell whether a namespace has a package that the caller may see."""
+        return bool(await self.list(caller, namespace=namespace))
+
+    async def admit(self, claim: Claim, caller: Caller) -> Package | None:
+        """Say whether the caller may publish this version now, without writing anything.
+
+        Returns the package as it is, None where this is its first release.
+        """
+        async with self._journal.database.read() as connection:
+            package = await _load(connection, claim.name)
+        _refuse(package, claim, caller)
+        return package
+
+    async def record(self, new: NewRelease, caller: Caller) -> Package:
+        """Write a release and its event. Of two that race for a version one raises Conflict."""
+
+        async def work(connection: AsyncConnection) -> Package:
+            await claim_namespace(self._journal, connection, new.name.namespace, caller)
+            package = await _load(connection, new.name)
+            _refuse(package, new, caller)
+            now = self._journal.now()
+            package_id = package.id if package else await _insert_package(connection, new, now)
+            release_id = await _insert_release(connection, new, package_id, now, caller)
+            await connection.execute(
+                update(packages)
+                .where(packages.c.id == package_id)
+                .values(
+                    latest_id=_latest_with(package, new.version, release_id),
+                    release_count=packages.c.release_count + 1,
+                    updated_at=now,
+                )
+            )
+            visibility = package.visibility if package else new.visibility
+            await self._journal.append(connection, _published(new, package_id, visibility, caller))
+            recorded = await _load(connection, new.name)
+            assert recorded is not None  # noqa: S101 - written three statements ago
+            return recorded
+
+        try:
+            return await self._journal.write(work)
+        except IntegrityError as error:
+            raise _exists(new.name, new.version) from error
+
+    async def yank(
+        self, name: PackageName, version: Version, reason: str, caller: Caller
+    ) -> Release:
+        """Take a release out of resolution; doing it again keeps the first reason."""
+        return await self._set_yanked(name, version, caller, reason=reason)
+
+    async def unyank(self, name: PackageName, version: Version, caller: Caller) -> Release:
+        """Let a yanked release resolve again."""
+        return await self._set_yanked(name, version, caller, reason=None)
+
+    async def set_visibility(
+        self, name: PackageName, visibility: Visibility, caller: Caller
+    ) -> Package:
+        """Make a package, with all of its releases, public or private."""
+
+        async def work(connection: AsyncConnection) -> Package:
+            package = await _owned(connection, name, caller)
+            if package.visibility is not visibility:
+                await connection.execute(
+                    update(packages)
+                    .where(packages.c.id == package.id)
+                    .values(visibility=visibility.value, updated_at=self._journal.now())
+                )
+                # Private also when it becomes public: until now nobody else knew the name.
+                await self._journal.append(
+                    connection,
+                    _about(
+                        package,
+                        EventKind.VISIBILITY_CHANGED,
+                        caller,
+                        {"visibility": visibility.value},
+                        private=True,
+                    ),
+                )
+            return await _owned(connection, name, caller)
+
+        return await self._journal.write(work)
+
+    async def point(
+        self, name: PackageName, channel: str, version: Version, caller: Caller
+    ) -> Package:
+        """Let a channel of a package mean a version, until it is pointed elsewhere."""
+
+        async def work(connection: AsyncConnection) -> Package:
+            package = await _owned(connection, name, caller)
+            release = package.pick(version)
+            values = {"release_id": release.id, "moved_at": self._journal.now()}
+            if channel in package.channels:
+                await connection.execute(
+                    update(channels)
+                    .where(channels.c.package_id == package.id, channels.c.name == channel)
+                    .values(values)
+                )
+            else:
+                await connection.execute(
+                    insert(channels).values(package_id=package.id, name=channel, **values)
+                )
+            await self._journal.append(
+                connection,
+                _about(
+                    package,
+                    EventKind.CHANNEL_MOVED,
+                    caller,
+                    {"channel": channel, "version": str(release.version)},
+                ),
+            )
+            return await _owned(connection, name, caller)
+
+        return await self._journal.write(work)
+
+    async def count_downloads(self, counts: Mapping[tuple[int, int], int]) -> None:
+        """Add to the downloads of (package id, release id)."""
+
+        async def work(connection: AsyncConnection) -> None:
+            for (package_id, release_id), count in counts.items():
+                await connection.execute(
+                    update(packages)
+                    .where(packages.c.id == package_id)
+                    .values(downloads=packages.c.downloads + count)
+                )
+                await connection.execute(
+                    update(releases)
+                    .where(releases.c.id == release_id)
+                    .values(downloads=releases.c.downloads + count)
+                )
+
+        await self._journal.database.write(work)
+
+    async def _set_yanked(
+        self, name: PackageName, version: Version, caller: Caller, *, reason: str | None
+    ) -> Release:
+        async def work(connection: AsyncConnection) -> Release:
+            package = await _owned(connection, name, caller)
+            release = package.pick(version)
+            if release.yanked is (reason is not None):
+                return release
+            now = self._journal.now()
+            await connection.execute(
+                update(releases)
+                .where(releases.c.id == release.id)
+                .values(yanked_at=now if reason is not None else None, yank_reason=reason)
+            )
+            after = await _owned(connection, name, caller)
+            latest = next((r.id for r in after.releases if not r.yanked), None)
+            await connection.execute(
+                update(packages)
+                .where(packages.c.id == package.id)
+                .values(latest_id=latest, updated_at=now)
+            )
+            kind = EventKind.PACKAGE_UNYANKED if reason is None else EventKind.PACKAGE_YANKED
+            payload = {"version": str(release.version)} | ({"reason": reason} if reason else {})
+            await self._journal.append(connection, _about(package, kind, caller, payload))
+            return after.pick(version)
+
+        return await self._journal.write(work)
+
+
+def _refuse(package: Package | None, new: Claim, caller: Caller) -> None:
+    if not caller.may(Scope.PUBLISH, new.name.namespace):
+        raise Forbidden(
+            f"this token may not publish in @{new.name.namespace}",
+            hint=f"Make one with `ctxmcp token create --namespace {new.name.namespace}`.",
+        )
+    if package is None:
+        return
+    for release in package.releases:
+        if release.version == new.version:
+            raise _exists(new.name, new.version)
+    if package.kind is not new.kind:
+        raise Conflict(
+            f"{new.name} is a package of kind {package.kind}, this is a {new.kind}",
+            hint="Publish it under another name.",
+        )
+    if new.visibility is Visibility.PRIVATE and not package.private:
+        raise Conflict(
+            f"{new.name} is public and this release asks to be private",
+            hint=f"Make the package private first: `ctxmcp visibility {new.name} private`.",
+        )
+
+
+def _exists(name: PackageName, version: Version) -> Conflict:
+    return Conflict(
+        f"{name}@{version.precedence} is published already, and releases never change",
+        hint="Raise the version and publish again.",
+    )
+
+
+def _visible_to(caller: Caller) -> ColumnElement[bool]:
+    if caller.owner:
+        return true()
+    mine = packages.c.namespace.in_(caller.namespaces) if caller.has(Scope.READ) else false()
+    return or_(packages.c.visibility == Visibility.PUBLIC.value, mine)
+
+
+async def _load(connection: AsyncConnection, name: PackageName) -> Package | None:
+    statement = (
+        select(packages, releases)
+        .outerjoin(releases, releases.c.package_id == packages.c.id)
+        .where(and_(packages.c.namespace == name.namespace, packages.c.name == name.name))
+    )
+    rows = (await connection.execute(statement)).all()
+    if not rows:
+        return None
+    found = {str(r.version): r for row in rows if (r := _release(row)) is not None}
+    ordered = tuple(found[str(v)] for v in newest_first([r.version for r in found.values()]))
+    first = rows[0]
+    pointed = await connection.execute(select(channels).where(channels.c.package_id == first[0]))
+    latest = next((r for r in ordered if r.id == first.latest_id), None)
+    return Package(
+        **_head(first),
+        latest=latest,
+        releases=ordered,
+        channels={row.name: row.release_id for row in pointed},
+    )
+
+
+async def _owned(connection: AsyncConnection, name: PackageName, caller: Caller) -> Package:
+    package = await _load(connection, name)
+    if package is None or (package.private and not caller.may(Scope.READ, name.namespace)):
+        raise NotFound(f"no package {name}")
+    if not caller.may(Scope.PUBLISH, name.namespace):
+        raise Forbidden(f"this token may not change packages of @{name.namespace}")
+    return package
+
+
+async def _insert_package(connection: AsyncConnection, new: NewRelease, now: datetime) -> int:
+    written = await connection.execute(
+        insert(packages)
+        .values(
+            namespace=new.name.namespace,
+            name=new.name.name,
+            kind=new.kind.value,
+            visibility=new.visibility.value,
+            created_at=now,
+            updated_at=now,
+        )
+        .returning(packages.c.id)
+    )
+    return int(written.scalar_one())
+
+
+async def _insert_release(
+    connection: AsyncConnection, new: NewRelease, package_id: int, now: datetime, caller: Caller
+) -> int:
+    written = await connection.execute(
+        insert(releases)
+        .values(
+            package_id=package_id,
+            version=str(new.version),
+            precedence=new.version.precedence,
+            published_at=now,
+            published_by=caller.name,
+            **new.row,
+        )
+        .returning(releases.c.id)
+    )
+    release_id = int(written.scalar_one())
+    await connection.execute(
+        insert(release_details).values(
+            release_id=release_id,
+            files=list(new.details.files),
+            readme=new.details.readme,
+            body=new.details.body,
+            report=new.details.report,
+        )
+    )
+    return release_id
+
+
+def _latest_with(package: Package | None, version: Version, release_id: int) -> int:
+    there = {r.version: r.id for r in (package.releases if package else ()) if not r.yanked}
+    return (there | {version: release_id})[newest_first([*there, version])[0]]
+
+
+def _published(new: NewRelease, package_id: int, visibility: Visibility, caller: Caller) -> Draft:
+    return Draft(
+        EventKind.PACKAGE_PUBLISHED,
+        caller.name,
+        {
+            "package_id": package_id,
+            "name": str(new.name),
+            "version": str(new.version),
+            "kind": new.kind.value,
+            "sha256": new.row["sha256"],
+        },
+        namespace=new.name.namespace,
+        package=new.name.name,
+        private=visibility is Visibility.PRIVATE,
+    )
+
+
+def _about(
+    package: Package,
+    kind: EventKind,
+    caller: Caller,
+    payload: dict[str, Any],
+    *,
+    private: bool = False,
+) -> Draft:
+    return Draft(
+        kind,
+        caller.name,
+        {"package_id": package.id, "name": str(package.name)} | payload,
+        namespace=package.name.namespace,
+        package=package.name.name,
+        private=private or package.private,
+    )
+
+
+_PACKAGE_WIDTH = len(packages.c)
+
+
+def _head(row: Row[Any]) -> dict[str, Any]:
+    """Read the columns of `packages`, which stand first in a row."""
+    mine = dict(zip(packages.c.keys(), row, strict=False))
+    return {
+        "id": mine["id"],
+        "name": PackageName(mine["namespace"], mine["name"]),
+        "kind": Kind(mine["kind"]),
+        "visibility": Visibility(mine["visibility"]),
+        "created_at": mine["created_at"],
+        "updated_at": mine["updated_at"],
+        "release_count": mine["release_count"],
+        "downloads": mine["downloads"],
+    }
+
+
+def _summary(row: Row[Any]) -> Summary:
+    return Summary(**_head(row), latest=_release(row))
+
+
+def _release(row: Row[Any]) -> Release | None:
+    """Read the columns of `releases`, which stand behind those of `packages`; None if outer."""
+    mine = dict(zip(releases.c.keys(), row[_PACKAGE_WIDTH:], strict=False))
+    if mine["id"] is None:
+        return None
+    for column in ("package_id", "precedence"):
+        del mine[column]
+    mine["version"] = Version.parse(mine["version"])
+    mine["tags"] = tuple(mine["tags"])
+    mine["dependencies"] = tuple(mine["dependencies"])
+    return Release(**mine)

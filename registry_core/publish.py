@@ -1,0 +1,165 @@
+"""Publishing, as named stages: read, admit, verify, store, record.
+
+    read     bytes -> Candidate; refuses what cannot be read one way only
+    admit    may this caller publish this name and version; nothing written yet
+    verify   every check; a blocking finding ends here, with the report
+    store    the blob under its digest; a crash after it leaves a blob that nothing names
+    record   one transaction: the release, what its package says now, and the event
+
+The release exists when `record` has committed and at no time before. Two that race for one version
+meet in that transaction: one is recorded, the other is a Conflict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from registry_core.errors import Internal, Rejected, TooLarge
+from registry_core.formats import MAX_ARTIFACT, Candidate, ctxpkg
+from registry_core.names import PackageName, Version
+from registry_core.packages import Claim, Details, NewRelease, Package, Release
+from registry_core.verification import Binding, Report, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry_core.callers import Caller
+    from registry_core.registry import Registry
+
+MAX_BODY = 64 * 1024
+"""Characters of a release that search reads."""
+
+MAX_README = 256 * 1024
+"""Characters of a readme that are kept beside the release; the file itself stays whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing gives. `release` is None after a rehearsal, which records nothing."""
+
+    name: PackageName
+    version: Version
+    candidate: Candidate
+    report: Report
+    package: Package | None
+    release: Release | None
+
+
+async def publish(
+    registry: Registry,
+    caller: Caller,
+    artifact: bytes,
+    *,
+    under: Binding | None = None,
+    read: Callable[[bytes], Candidate] = ctxpkg.read,
+) -> Published:
+    """Publish bytes, under the name and version they carry or (`under`) must carry.
+
+    Raises InvalidPackage, TooLarge, Forbidden, Conflict, Rejected, Unavailable.
+    """
+    rehearsed = await rehearse(registry, caller, artifact, under=under, read=read)
+    stored = await registry.blobs.put(artifact)
+    if stored != rehearsed.candidate.sha256:
+        raise Internal("the blob store keeps a blob under another digest than its own")
+    package = await registry.packages.record(_new_release(rehearsed), caller)
+    return Published(
+        rehearsed.name,
+        rehearsed.version,
+        rehearsed.candidate,
+        rehearsed.report,
+        package,
+        package.pick(rehearsed.version),
+    )
+
+
+async def rehearse(
+    registry: Registry,
+    caller: Caller,
+    artifact: bytes,
+    *,
+    under: Binding | None = None,
+    read: Callable[[bytes], Candidate] = ctxpkg.read,
+) -> Published:
+    """Do everything that publishing does up to storing: authorisation and every check."""
+    if len(artifact) > MAX_ARTIFACT:
+        raise TooLarge(
+            f"the package has {len(artifact):,} bytes, at most {MAX_ARTIFACT:,} are taken",
+            hint="Leave out what an agent does not read.",
+        )
+    candidate = await asyncio.to_thread(read, artifact)
+    binding = under or Binding(PackageName.parse(candidate.name), Version.parse(candidate.version))
+    claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
+    package = await registry.packages.admit(claim, caller)
+    report = await asyncio.to_thread(verify, candidate, binding)
+    if report.blocking:
+        raise Rejected(report)
+    return Published(binding.name, binding.version, candidate, report, package, None)
+
+
+def _new_release(rehearsed: Published) -> NewRelease:
+    candidate, report = rehearsed.candidate, rehearsed.report
+    warned = any(section.outcome == "warned" for section in report.sections)
+    return NewRelease(
+        rehearsed.name,
+        rehearsed.version,
+        candidate.kind,
+        candidate.visibility,
+        row={
+            "format": candidate.format,
+            "media_type": candidate.media_type,
+            "sha256": candidate.sha256,
+            "size": len(candidate.artifact),
+            "signer": report.signer,
+            "description": candidate.description,
+            "author": candidate.author,
+            "license": candidate.license,
+            "tags": list(candidate.tags),
+            "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
+            "powers": {name: value for name, value in asdict(candidate.powers).items() if value},
+            "outcome": "warned" if warned else "passed",
+        },
+        details=Details(
+            files=tuple(
+                {
+                    "path": file.path,
+                    "size": file.size,
+                    "sha256": file.sha256,
+                    "executable": file.executable,
+                }
+                for file in candidate.files
+            ),
+            readme=_storable(candidate.readme, MAX_README),
+            body=_storable(_body(candidate), MAX_BODY),
+            report=report.as_json(),
+        ),
+    )
+
+
+def _body(candidate: Candidate) -> str:
+    """Join what search reads: the readme first, then every other text, until there is enough."""
+    parts, length = [candidate.readme], len(candidate.readme)
+    texts = (file.text for file in candidate.files)
+    for text in (*texts, *_facts(candidate)):
+        if length > MAX_BODY:
+            break
+        if text and text != candidate.readme:
+            parts.append(text)
+            length += len(text)
+    return "\n".join(parts)
+
+
+def _facts(candidate: Candidate) -> list[str]:
+    knowledge = candidate.content.get("knowledge")
+    facts = knowledge.get("facts") if isinstance(knowledge, dict) else None
+    return [
+        f"{fact.get('key', '')}: {fact.get('value', '')}"
+        for fact in (facts if isinstance(facts, list) else [])
+        if isinstance(fact, dict)
+    ]
+
+
+def _storable(text: str, limit: int) -> str:
+    """Cut a text, and drop NUL, which PostgreSQL does not store."""
+    return text[:limit].replace("\x00", "")

@@ -1,0 +1,34 @@
+"""A registry: the collaborators that operations work with, and the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from registry_core.events.journal import Journal
+    from registry_core.packages import Packages
+    from registry_core.search import SearchIndex
+    from registry_core.search.indexer import Indexer
+    from registry_core.storage import Blobs
+    from registry_core.tokens import Tokens
+    from registry_core.usage import Usage
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything one registry consists of. Opened and closed by the program, never found."""
+
+    journal: Journal
+    packages: Packages
+    tokens: Tokens
+    blobs: Blobs
+    index: SearchIndex
+    indexer: Indexer
+    usage: Usage
+    clock: Callable[[], datetime]
+    base_url: str = ""
+    """Where clients reach this registry, without a slash at the end; "" gives relative URLs."""

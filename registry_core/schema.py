@@ -1,0 +1,151 @@
+"""Every table of the registry, on one page. Migrations under `migrations/` bring a database here.
+
+A release is written once: of its columns only `yanked_at`, `yank_reason` and `downloads` ever
+change. What a package is called and says today is its `latest` release; the columns of `packages`
+that repeat something are kept in the transaction that changes it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware UTC in Python, on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value and not value.tzinfo else value
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("namespace", ForeignKey("namespaces.name"), nullable=False, index=True),
+    Column("scope", String(16), nullable=False),
+    Column("label", String(100), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+)
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("namespace", ForeignKey("namespaces.name"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("kind", String(16), nullable=False, index=True),
+    Column("visibility", String(8), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("latest_id", Integer),  # no foreign key: each table would then need the other first
+    Column("release_count", Integer, nullable=False, default=0),
+    Column("downloads", Integer, nullable=False, default=0),
+    UniqueConstraint("namespace", "name"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("package_id", ForeignKey("packages.id"), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("precedence", String(64), nullable=False),  # the version without build metadata
+    Column("format", String(16), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("signer", String(64)),
+    Column("description", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("license", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("dependencies", JSON, nullable=False),
+    Column("powers", JSON, nullable=False),
+    Column("outcome", String(8), nullable=False),  # passed or warned, of the report
+    Column("published_at", Moment, nullable=False),
+    Column("published_by", String(100), nullable=False),
+    Column("yanked_at", Moment),
+    Column("yank_reason", Text),
+    Column("downloads", Integer, nullable=False, default=0),
+    UniqueConstraint("package_id", "precedence"),
+)
+
+release_details = Table(
+    "release_details",
+    metadata,
+    Column("release_id", ForeignKey("releases.id"), primary_key=True),
+    Column("files", JSON, nullable=False),
+    Column("readme", Text, nullable=False),
+    Column("body", Text, nullable=False),  # what search reads, bounded
+    Column("report", JSON, nullable=False),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("release_id", ForeignKey("releases.id"), nullable=False),
+    Column("moved_at", Moment, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("actor", String(100)),
+    Column("workspace", String(64), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("version", Integer, nullable=False),  # counts within workspace and channel
+    Column("parent_id", Integer),
+    Column("namespace", String(32)),
+    Column("package", String(64)),
+    Column("private", Boolean, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index("ix_events_channel", "workspace", "channel", "version"),
+    sqlite_autoincrement=True,  # an id is never used twice, also after a deletion
+)

@@ -1,0 +1,80 @@
+"""Keeping the search index at the head of the event log.
+
+The index knows the position up to which it has read. Whatever it missed (a crash, another
+process's writes, being new) it catches up on by reading on. Searching catches up first, so a
+package is found as soon as it is published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from registry_core.events.kinds import EventKind
+from registry_core.search import Change, Entry, Put, Remove, SearchIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registry_core.events import Event
+    from registry_core.events.journal import Journal
+    from registry_core.packages import Packages, Summary
+
+BATCH = 500
+"""Events that are read, and applied to the index in one transaction, at a time."""
+
+_CHANGES = frozenset(
+    {
+        EventKind.PACKAGE_PUBLISHED,
+        EventKind.PACKAGE_YANKED,
+        EventKind.PACKAGE_UNYANKED,
+        EventKind.VISIBILITY_CHANGED,
+    }
+)
+
+
+class Indexer:
+    """Reads the log for one index."""
+
+    def __init__(self, index: SearchIndex, journal: Journal, packages: Packages) -> None:
+        self._index = index
+        self._journal = journal
+        self._packages = packages
+        self._one_at_a_time = asyncio.Lock()
+
+    async def catch_up(self) -> int:
+        """Apply every event that the index has not seen; return the position it is at."""
+        async with self._one_at_a_time:
+            position = await self._index.position()
+            head = await self._journal.log.head()
+            if position > head:  # the log is another one than the index was made from
+                await self._index.clear()
+                position = 0
+            while position < head:
+                events = await self._journal.log.since(position, BATCH)
+                position = events[-1].id
+                await self._index.apply(await self._changes(events), position)
+            return position
+
+    async def _changes(self, events: Sequence[Event]) -> list[Change]:
+        ids = {event.payload["package_id"]: None for event in events if event.kind in _CHANGES}
+        there = await self._packages.indexable(list(ids))
+        return [
+            Put(_entry(*there[package_id])) if package_id in there else Remove(str(package_id))
+            for package_id in ids
+        ]
+
+
+def _entry(package: Summary, body: str) -> Entry:
+    release = package.latest
+    assert release is not None  # noqa: S101 - `indexable` gives only packages that have one
+    return Entry(
+        key=str(package.id),
+        name=str(package.name),
+        kind=package.kind,
+        namespace=package.name.namespace,
+        private=package.private,
+        description=release.description,
+        tags=release.tags,
+        body=body,
+    )

@@ -1,0 +1,76 @@
+"""Blobs in an object store: a local folder, memory, S3, Google Cloud or Azure, through obstore.
+
+A blob's key is `sha256/ab/abcdef...`: two characters of the digest make the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, from_url
+
+from registry_core.errors import NotFound, Tampered, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from obstore.store import ObjectStore
+
+
+class ObjectBlobs:
+    """`Blobs` over one obstore store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def in_folder(cls, path: Path) -> ObjectBlobs:
+        """Keep blobs in a local folder, making it where there is none."""
+        return cls(LocalStore(path, mkdir=True))
+
+    @classmethod
+    def in_memory(cls) -> ObjectBlobs:
+        """Keep blobs as long as this process lives."""
+        return cls(MemoryStore())
+
+    @classmethod
+    def at_url(cls, url: str) -> ObjectBlobs:
+        """Keep blobs at `s3://`, `gs://` or `az://`; credentials come as their tools have them."""
+        return cls(from_url(url))
+
+    async def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        if not await self.has(digest):
+            try:
+                await obstore.put_async(self._store, _key(digest), data)
+            except (BaseError, OSError) as error:
+                raise Unavailable("the blob store does not take a blob") from error
+        return digest
+
+    async def get(self, digest: str) -> bytes:
+        try:
+            data = bytes(await (await obstore.get_async(self._store, _key(digest))).bytes_async())
+        except FileNotFoundError:
+            raise NotFound(f"no blob {digest}") from None
+        except (BaseError, OSError) as error:
+            raise Unavailable("the blob store does not give a blob") from error
+        found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            raise Tampered("a stored blob was changed", expected=digest, found=found)
+        return data
+
+    async def has(self, digest: str) -> bool:
+        try:
+            await obstore.head_async(self._store, _key(digest))
+        except FileNotFoundError:
+            return False
+        except (BaseError, OSError) as error:
+            raise Unavailable("the blob store does not answer") from error
+        return True
+
+
+def _key(digest: str) -> str:
+    return f"sha256/{digest[:2]}/{digest}"

@@ -1,0 +1,160 @@
+"""What checks say: findings with a severity, one section per check, the report of them all.
+
+The stored form of a report is `as_json`: plain values, stable order, no clock.
+
+    { "schema": "ctxmcp-trust-report-v1", "artifact_sha256": "..", "outcome": "warned",
+      "signer": hex or null, "covered": [..], "not_covered": [..],
+      "sections": [ { "check": "integrity", "outcome": "passed", "findings": [
+          { "rule": "..", "severity": "..", "message": "..", "place": "..", "fix": ".." } ] } ],
+      "skipped": [..] }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from registry_core.errors import Invalid
+from registry_core.formats import Candidate
+from registry_core.names import PackageName, Version
+
+SCHEMA = "ctxmcp-trust-report-v1"
+
+
+class Severity(StrEnum):
+    """What a finding does: nothing, a mark in the report, or a refusal."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    BLOCK = "block"
+
+
+class Outcome(StrEnum):
+    """What a check, or all of them, came to."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> Outcome:
+        """Draw the outcome from what was found."""
+        severities = {finding.severity for finding in findings}
+        if Severity.BLOCK in severities:
+            return cls.FAILED
+        return cls.WARNED if Severity.WARNING in severities else cls.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check found.
+
+    `rule` is stable and never reused; `place` is a path or field (with a line where there is
+    one); `fix` says what the publisher can do. None of them ever repeats a secret.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    place: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The name and version a package is published or installed under."""
+
+    name: PackageName
+    version: Version
+
+
+class Check(Protocol):
+    """`NAME` of a module, and its `check`."""
+
+    NAME: str
+    """The section's name in the report, and the first half of its rule ids."""
+
+    def check(self, candidate: Candidate, binding: Binding | None) -> Iterable[Finding] | None:
+        """Return the findings, or None where the check does not apply to this candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one check said."""
+
+    check: str
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of every check over one artifact; stored per release and served as it is."""
+
+    artifact_sha256: str
+    sections: tuple[Section, ...]
+    signer: str | None
+    covered: tuple[str, ...]
+    """What a change would break the signature of."""
+    not_covered: tuple[str, ...]
+    """What could be changed without breaking the signature."""
+    skipped: tuple[str, ...]
+    """What nobody has looked at: absence of a finding says nothing about these."""
+
+    @property
+    def findings(self) -> Iterator[Finding]:
+        """Every finding, in the order of the checks."""
+        return (finding for section in self.sections for finding in section.findings)
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings that refuse the package."""
+        return tuple(f for f in self.findings if f.severity is Severity.BLOCK)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst that any check came to."""
+        return Outcome.of(self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Shape the report as it is stored: plain values only, no clock, stable order."""
+        return {
+            "schema": SCHEMA,
+            "artifact_sha256": self.artifact_sha256,
+            "outcome": str(self.outcome),
+            "signer": self.signer,
+            "covered": list(self.covered),
+            "not_covered": list(self.not_covered),
+            "sections": [_section_json(section) for section in self.sections],
+            "skipped": list(self.skipped),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Report:
+        """Read what `as_json` shaped; `Invalid` for anything else."""
+        try:
+            if stored["schema"] != SCHEMA:
+                raise Invalid(f"a trust report has the schema {SCHEMA}")
+            return cls(
+                artifact_sha256=str(stored["artifact_sha256"]),
+                sections=tuple(map(_section, stored["sections"])),
+                signer=stored["signer"],
+                covered=tuple(stored["covered"]),
+                not_covered=tuple(stored["not_covered"]),
+                skipped=tuple(stored["skipped"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Invalid(f"not a trust report: {error!r}") from None
+
+
+def _section_json(section: Section) -> dict[str, Any]:
+    found = [{**asdict(finding), "severity": str(finding.severity)} for finding in section.findings]
+    return {"check": section.check, "outcome": str(section.outcome), "findings": found}
+
+
+def _section(stored: Mapping[str, Any]) -> Section:
+    found = (Finding(**{**f, "severity": Severity(f["severity"])}) for f in stored["findings"])
+    return Section(stored["check"], Outcome(stored["outcome"]), tuple(found))

@@ -1,0 +1,79 @@
+"""A registry to act in: real database, blobs and index, keys, and packages made to order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ctxmcp import settings, wiring
+from registry_core.callers import OWNER, Caller, Scope
+from registry_core.formats import Dependency, File, Visibility, ctxpkg
+from registry_core.names import Kind, PackageName, Version
+from registry_core.publish import Published, publish
+from registry_core.registry import Registry
+from registry_core.signing import SigningKey
+
+KEY = SigningKey(b"a seed for tests, thirty-two byt")
+OTHER_KEY = SigningKey(b"another seed for tests, 32 bytes")
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def package(  # noqa: PLR0913 - a test names just what it is about
+    name: str = "@acme/review",
+    version: str = "1.0.0",
+    *,
+    kind: Kind = Kind.SKILL,
+    description: str = "Reviews pull requests.",
+    files: Mapping[str, str | bytes] | None = None,
+    needs: Mapping[str, str] | None = None,
+    tags: Sequence[str] = (),
+    private: bool = False,
+    key: SigningKey = KEY,
+) -> bytes:
+    """Make the bytes of a signed .ctxpkg."""
+    if files is None:
+        files = {"SKILL.md": f"---\nname: review\ndescription: {description}\n---\n# Review\n"}
+    return ctxpkg.write(
+        kind=kind,
+        name=PackageName.parse(name),
+        version=Version.parse(version),
+        description=description,
+        files=[
+            File(path, data.encode() if isinstance(data, str) else data)
+            for path, data in files.items()
+        ],
+        created_at=MOMENT,
+        key=key,
+        tags=tags,
+        dependencies=[Dependency(n, r) for n, r in (needs or {}).items()],
+        visibility=Visibility.PRIVATE if private else Visibility.PUBLIC,
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """An open registry, and short words for what tests do to it."""
+
+    registry: Registry
+    folder: Path
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, database_url: str, folder: Path) -> AsyncIterator[World]:
+        """Open a registry on this database, with blobs and index under `folder`."""
+        read = settings.read(data_dir=folder, environment={})
+        async with wiring.open_registry(replace(read, database_url=database_url)) as registry:
+            yield cls(registry, folder)
+
+    async def publish(self, name: str, version: str = "1.0.0", **options: object) -> Published:
+        """Publish a package made to order, as the owner."""
+        made = package(name, version, **options)  # type: ignore[arg-type]
+        return await publish(self.registry, OWNER, made)
+
+    async def caller(self, namespace: str, scope: Scope = Scope.PUBLISH) -> Caller:
+        """Mint a token and come back as who holds it."""
+        text, _ = await self.registry.tokens.mint(namespace, scope, "test", OWNER)
+        return await self.registry.tokens.authenticate(text)

@@ -1,0 +1,1 @@
+"""How a registry travels: HTTP, events, and the shapes of other registries' APIs."""
