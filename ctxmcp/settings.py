@@ -9,6 +9,8 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
+    CTXMCP_DEBUG          1: an unexpected error prints its traceback
+    NO_COLOR, FORCE_COLOR, TERM=dumb, CI    as everywhere: see `Manners`
 """
 
 from __future__ import annotations
@@ -77,4 +79,26 @@ def read(
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How the user's environment wants programs to behave on a terminal."""
+
+    colour: bool | None
+    """None: only on a terminal."""
+    still: bool
+    """No bars that move, terminal or not."""
+    debug: bool
+
+
+def manners(environment: Mapping[str, str] = os.environ) -> Manners:  # noqa: TID251 - as above
+    """Read the manners: https://no-color.org, FORCE_COLOR, a dumb terminal, a CI job."""
+    dumb = environment.get("TERM") == "dumb"
+    colour = True if environment.get("FORCE_COLOR") else None
+    return Manners(
+        colour=False if dumb or environment.get("NO_COLOR") else colour,
+        still=dumb or bool(environment.get("CI")),
+        debug=environment.get("CTXMCP_DEBUG", "") not in {"", "0"},
     )

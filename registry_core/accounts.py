@@ -24,8 +24,11 @@ async def claim(journal: Journal, connection: AsyncConnection, namespace: str, b
     parse_namespace(namespace)
     if namespace in RESERVED_NAMESPACES:
         raise InvalidName(f"the namespace {namespace!r} is reserved", hint="Choose another.")
+    if namespace in journal.claimed:
+        return
     known = await connection.execute(select(namespaces).where(namespaces.c.name == namespace))
     if known.one_or_none() is not None:
+        journal.claimed.add(namespace)
         return
     if not by.owner:
         raise Forbidden(f"nobody has claimed @{namespace}", hint="Ask who runs this registry.")

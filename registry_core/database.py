@@ -61,10 +61,10 @@ class Database:
     async def open(cls, url: str) -> Database:
         """Connect, and bring the tables to the newest revision."""
         if url.startswith("sqlite"):
-            database = cls(_sqlite(url, "BEGIN"), _sqlite(url, "BEGIN IMMEDIATE", pool_size=1))
+            database = cls(_sqlite_readers(url), _sqlite_writer(url))
         else:
-            engine = create_async_engine(url, pool_pre_ping=True)
-            database = cls(engine, engine)
+            writers = create_async_engine(url, pool_pre_ping=True)
+            database = cls(writers.execution_options(isolation_level="AUTOCOMMIT"), writers)
         try:
             await database._migrate()
         except BaseException:
@@ -87,7 +87,7 @@ class Database:
         """Give a connection in which every statement sees the newest commit."""
         with _plainly():
             async with self._readers.connect() as connection:
-                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+                yield connection
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in one transaction; what it raises undoes all it did and is raised here."""
@@ -169,22 +169,39 @@ def _settle(waiting: _Waiting) -> None:
         waiting.done.set_result(waiting.outcome)
 
 
-def _sqlite(url: str, begin: str, **options: int) -> AsyncEngine:
-    engine = create_async_engine(url, **options)
+def _sqlite_readers(url: str) -> AsyncEngine:
+    """Make an engine whose statements stand alone: no transaction to begin or to roll back."""
+    return _sqlite(
+        create_async_engine(
+            url,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_reset_on_return=None,
+        )
+    )
 
+
+def _sqlite_writer(url: str) -> AsyncEngine:
+    """Make an engine of one connection, whose transactions take the write lock at once."""
+    engine = _sqlite(create_async_engine(url, pool_size=1, max_overflow=0))
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _sqlite(engine: AsyncEngine) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, record: object) -> None:
-        connection.isolation_level = None  # the driver starts no transactions; `_begin` does
+        connection.isolation_level = None  # the driver starts no transactions by itself
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
 
     return engine
 

@@ -107,14 +107,18 @@ class Operation(Generic[G, R]):
     def input_schema(self, surface: Surface) -> dict[str, Any]:
         """Return the JSON Schema of the input on a surface, without what no reader needs."""
         schema = self.given.model_json_schema()
-        for name in self.hidden_from(surface):
-            del schema["properties"][name]
-        lean: dict[str, Any] = _lean(schema)
-        return lean
+        definitions = schema.get("$defs", {})
+        hidden = self.hidden_from(surface)
+        shown = {k: _brief(field) for k, field in schema["properties"].items() if k not in hidden}
+        required = [name for name in schema.get("required", ()) if name not in hidden]
+        lean = {"type": "object", "properties": _properties(shown, definitions)}
+        return lean | {"required": required} if required else lean
 
     def output_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the output, without what no reader needs."""
-        lean: dict[str, Any] = _lean(self.output.model_json_schema(mode="serialization"))
+        schema = self.output.model_json_schema(mode="serialization")
+        definitions = schema.pop("$defs", {})
+        lean: dict[str, Any] = _lean(schema, definitions)
         return lean
 
 
@@ -156,14 +160,50 @@ def _problem(found: Any) -> str:
     return f"{place}: {found['msg']}" if place else str(found["msg"])
 
 
-def _lean(schema: Any, *, names: bool = False) -> Any:
-    """Drop titles, which repeat the names, and our own marks. `names`: keys are field names."""
+_UNREAD = frozenset({"title", "x-surface", "x-package-text", "additionalProperties"})
+"""Keys of a schema that repeat a name, are our own marks, or are told when they are broken."""
+
+
+def _lean(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Drop what no reader needs, and put each definition where it is used."""
     if isinstance(schema, list):
-        return [_lean(part) for part in schema]
+        return [_lean(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if "$ref" in schema:
+        # What a model or enum is in general would be read at every field that has one.
+        found = definitions[schema["$ref"].rpartition("/")[2]]
+        return _lean({key: found[key] for key in found if key != "description"}, definitions) | {
+            key: value for key, value in schema.items() if key == "description"
+        }
     return {
-        key: _lean(value, names=key in {"properties", "$defs"} and not names)
-        for key, value in schema.items()
-        if names or key not in {"title", "x-surface", "x-package-text"}
+        key: _properties(value, definitions) if key == "properties" else _lean(value, definitions)
+        for key, value in _one_type(schema).items()
+        if key not in _UNREAD or (key == "additionalProperties" and isinstance(value, dict))
+    }
+
+
+def _properties(properties: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _lean(schema, definitions) for name, schema in properties.items()}
+
+
+def _one_type(schema: dict[str, Any]) -> dict[str, Any]:
+    """Write `anyOf: [{type: X}, {type: null}]` as `type: [X, null]`."""
+    match schema.get("anyOf"):
+        case [{"type": str(kind), **rest}, {"type": "null"}]:
+            others = {key: value for key, value in schema.items() if key != "anyOf"}
+            return {"type": [kind, "null"], **rest, **others}
+        case _:
+            return schema
+
+
+def _brief(field: dict[str, Any]) -> dict[str, Any]:
+    """Shorten an input field: an absent value goes without saying, and limits are told when met."""
+    if "default" in field and field["default"] is None:
+        field = {**field, **field["anyOf"][0]}
+    return {
+        key: value
+        for key, value in field.items()
+        if key not in {"anyOf", "maxLength", "minLength", "maxItems", "minItems", "minimum"}
+        and not (key == "default" and not value)
     }

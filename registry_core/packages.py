@@ -20,7 +20,7 @@ from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName, Range, Version, newest_first
-from registry_core.schema import channels, packages, release_details, releases
+from registry_core.schema import packages, release_details, releases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -236,10 +236,13 @@ class Packages:
         _refuse(package, claim, caller)
         return package
 
-    async def record(self, new: NewRelease, caller: Caller) -> Package:
-        """Write a release and its event. Of two that race for a version one raises Conflict."""
+    async def record(self, new: NewRelease, caller: Caller) -> Visibility:
+        """Write a release and its event. Of two that race for a version one raises Conflict.
 
-        async def work(connection: AsyncConnection) -> Package:
+        Returns the visibility that its package has, which may be narrower than the release's.
+        """
+
+        async def work(connection: AsyncConnection) -> Visibility:
             await claim_namespace(self._journal, connection, new.name.namespace, caller)
             package = await _load(connection, new.name)
             _refuse(package, new, caller)
@@ -257,9 +260,7 @@ class Packages:
             )
             visibility = package.visibility if package else new.visibility
             await self._journal.append(connection, _published(new, package_id, visibility, caller))
-            recorded = await _load(connection, new.name)
-            assert recorded is not None  # noqa: S101 - written three statements ago
-            return recorded
+            return visibility
 
         try:
             return await self._journal.write(work)
@@ -312,17 +313,11 @@ class Packages:
         async def work(connection: AsyncConnection) -> Package:
             package = await _owned(connection, name, caller)
             release = package.pick(version)
-            values = {"release_id": release.id, "moved_at": self._journal.now()}
-            if channel in package.channels:
-                await connection.execute(
-                    update(channels)
-                    .where(channels.c.package_id == package.id, channels.c.name == channel)
-                    .values(values)
-                )
-            else:
-                await connection.execute(
-                    insert(channels).values(package_id=package.id, name=channel, **values)
-                )
+            await connection.execute(
+                update(packages)
+                .where(packages.c.id == package.id)
+                .values(channels={**package.channels, channel: release.id})
+            )
             await self._journal.append(
                 connection,
                 _about(
@@ -432,13 +427,12 @@ async def _load(connection: AsyncConnection, name: PackageName) -> Package | Non
     found = {str(r.version): r for row in rows if (r := _release(row)) is not None}
     ordered = tuple(found[str(v)] for v in newest_first([r.version for r in found.values()]))
     first = rows[0]
-    pointed = await connection.execute(select(channels).where(channels.c.package_id == first[0]))
     latest = next((r for r in ordered if r.id == first.latest_id), None)
     return Package(
         **_head(first),
         latest=latest,
         releases=ordered,
-        channels={row.name: row.release_id for row in pointed},
+        channels=first.channels,
     )
 
 

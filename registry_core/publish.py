@@ -13,13 +13,13 @@ meet in that transaction: one is recorded, the other is a Conflict.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry_core.errors import Internal, Rejected, TooLarge
-from registry_core.formats import MAX_ARTIFACT, Candidate, ctxpkg
+from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.names import PackageName, Version
-from registry_core.packages import Claim, Details, NewRelease, Package, Release
+from registry_core.packages import Claim, Details, NewRelease
 from registry_core.verification import Binding, Report, verify
 
 if TYPE_CHECKING:
@@ -37,14 +37,13 @@ MAX_README = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing gives. `release` is None after a rehearsal, which records nothing."""
+    """What publishing gives, and what a rehearsal would have given."""
 
     name: PackageName
     version: Version
     candidate: Candidate
     report: Report
-    package: Package | None
-    release: Release | None
+    visibility: Visibility
 
 
 async def publish(
@@ -63,15 +62,8 @@ async def publish(
     stored = await registry.blobs.put(artifact)
     if stored != rehearsed.candidate.sha256:
         raise Internal("the blob store keeps a blob under another digest than its own")
-    package = await registry.packages.record(_new_release(rehearsed), caller)
-    return Published(
-        rehearsed.name,
-        rehearsed.version,
-        rehearsed.candidate,
-        rehearsed.report,
-        package,
-        package.pick(rehearsed.version),
-    )
+    visibility = await registry.packages.record(_new_release(rehearsed), caller)
+    return replace(rehearsed, visibility=visibility)
 
 
 async def rehearse(
@@ -95,7 +87,8 @@ async def rehearse(
     report = await asyncio.to_thread(verify, candidate, binding)
     if report.blocking:
         raise Rejected(report)
-    return Published(binding.name, binding.version, candidate, report, package, None)
+    visibility = package.visibility if package else candidate.visibility
+    return Published(binding.name, binding.version, candidate, report, visibility)
 
 
 def _new_release(rehearsed: Published) -> NewRelease:

@@ -82,6 +82,7 @@ packages = Table(
     Column("latest_id", Integer),  # no foreign key: each table would then need the other first
     Column("release_count", Integer, nullable=False, default=0),
     Column("downloads", Integer, nullable=False, default=0),
+    Column("channels", JSON, nullable=False, default=dict),  # name -> release id
     UniqueConstraint("namespace", "name"),
 )
 
@@ -120,15 +121,6 @@ release_details = Table(
     Column("readme", Text, nullable=False),
     Column("body", Text, nullable=False),  # what search reads, bounded
     Column("report", JSON, nullable=False),
-)
-
-channels = Table(
-    "channels",
-    metadata,
-    Column("package_id", ForeignKey("packages.id"), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("release_id", ForeignKey("releases.id"), nullable=False),
-    Column("moved_at", Moment, nullable=False),
 )
 
 events = Table(

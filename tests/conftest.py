@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from world import World
 
-from world import World  # noqa: E402 - found through the path above
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")

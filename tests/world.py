@@ -21,7 +21,7 @@ OTHER_KEY = SigningKey(b"another seed for tests, 32 bytes")
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def package(  # noqa: PLR0913 - a test names just what it is about
+def package(
     name: str = "@acme/review",
     version: str = "1.0.0",
     *,
@@ -47,6 +47,7 @@ def package(  # noqa: PLR0913 - a test names just what it is about
         ],
         created_at=MOMENT,
         key=key,
+        tool_version="0.1.0",
         tags=tags,
         dependencies=[Dependency(n, r) for n, r in (needs or {}).items()],
         visibility=Visibility.PRIVATE if private else Visibility.PUBLIC,

@@ -30,9 +30,12 @@ class Feed:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._wake = asyncio.Event()
+        self.commits = 0
+        """How often this process has committed: who remembers it knows whether to read on."""
 
     def wake(self) -> None:
         """Tell the followers that something was committed."""
+        self.commits += 1
         self._wake.set()
         self._wake = asyncio.Event()
 

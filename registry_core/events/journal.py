@@ -32,6 +32,8 @@ class Journal:
         self.log = EventLog(database)
         self.feed = Feed(self.log)
         self.now = clock
+        self.claimed: set[str] = set()
+        """Namespaces seen committed: they never vanish, so nobody has to look again."""
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in one transaction and wake the followers after the commit."""

@@ -58,7 +58,7 @@ def lenient(text: str, *, place: str = "", line: int = 1) -> tuple[Any, bool]:
     except InvalidPackage as refusal:
         try:
             return strings(_quoted(text), place=place, line=line), True
-        except InvalidPackage:
+        except (InvalidPackage, TooLarge):
             raise refusal from None
 
 
@@ -183,10 +183,10 @@ def _as_javascript(text: str) -> Any:
 
 
 def _integer(match: re.Match[str]) -> int:
-    for digits, base in zip(match.groups()[1:], (2, 16, 8, 10), strict=True):
-        if digits and digits.strip("_"):
-            return int(match[1] + digits.replace("_", ""), base)
-    return 0
+    """Read digits of one of four bases; a leading zero means nothing, unlike in YAML 1.1."""
+    bases = zip(match.groups()[1:], (2, 16, 8, 10), strict=True)
+    digits, base = next((digits, base) for digits, base in bases if digits)
+    return int(match[1] + digits.replace("_", ""), base)
 
 
 def _float(number: float) -> int | float | None:

@@ -24,9 +24,9 @@ class Inspect(Model):
     """What is looked at."""
 
     ref: str = Field(max_length=MOST_REFERENCE, description=REFERENCE)
-    path: str = Field("", max_length=512, description="Read this file of it.")
-    offset: int = Field(0, ge=0, description="Character of the text to start at.")
-    limit: int = Field(4000, ge=1, le=50_000, description="Characters of text, at most.")
+    path: str = Field("", max_length=512, description="Read this file.")
+    offset: int = Field(0, ge=0, description="Of the text, in characters.")
+    limit: int = Field(4000, ge=1, le=50_000)
 
 
 class FileEntry(Model):
@@ -52,7 +52,7 @@ class Text(Model):
     path: str
     text: str = Field(json_schema_extra=package_text())
     offset: int
-    total: int = Field(description="Characters in all; read on from offset + len(text).")
+    total: int = Field(description="Characters in all; read on at offset + limit.")
 
 
 class Cost(Model):
@@ -68,9 +68,9 @@ class Inspected(Model):
     ref: str
     kind: Kind
     description: str = Field(json_schema_extra=package_text())
-    author: str
-    license: str
-    tags: list[str]
+    author: str = Field(json_schema_extra=package_text())
+    license: str = Field(json_schema_extra=package_text())
+    tags: list[str] = Field(json_schema_extra=package_text())
     visibility: str
     published_at: str
     yanked: bool

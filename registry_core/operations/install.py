@@ -27,7 +27,7 @@ class Install(Model):
     """What is wanted."""
 
     refs: list[str] = Field(
-        default=[], max_length=256, description=f"{REFERENCE} Empty: what the lock says."
+        default=[], max_length=256, description=f"{REFERENCE}; empty: the lock."
     )
     project: str = Field(
         "", max_length=4096, description="Folder to install into.", json_schema_extra=local()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from registry_core.packages import Package, Release
     from registry_core.registry import Registry
 
-REFERENCE = "@ns/name, or with @version, @range or @channel behind."
+REFERENCE = "@ns/name[@version|range|channel]"
 MOST_REFERENCE = 300
 
 

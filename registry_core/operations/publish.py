@@ -27,19 +27,19 @@ class Publish(Model):
     path: str = Field(
         "",
         max_length=4096,
-        description="A .ctxpkg file, or a skill, agent or tool, which is packed and signed.",
+        description=".ctxpkg, or a skill, agent or tool to pack and sign.",
         json_schema_extra=local(),
     )
     name: str = Field(
         "",
         max_length=100,
-        description="@ns/name, where the source does not say it.",
+        description="@ns/name, if the source lacks it.",
         json_schema_extra=local(),
     )
     version: str = Field(
         "",
         max_length=64,
-        description="Where the source does not say it.",
+        description="If the source lacks it.",
         json_schema_extra=local(),
     )
     private: bool = Field(
@@ -51,7 +51,7 @@ class Publish(Model):
         description="The signed .ctxpkg, in base64.",
         json_schema_extra=remote(),
     )
-    dry_run: bool = Field(default=False, description="Check everything, publish nothing.")
+    dry_run: bool = Field(default=False, description="Only check.")
 
 
 class PublishedRelease(Model):
@@ -88,14 +88,13 @@ async def publish_bytes(
     """Publish the bytes of a .ctxpkg, or with `dry_run` check and authorise them only."""
     act = publishing.rehearse if dry_run else publishing.publish
     done = await act(registry, caller, artifact)
-    visibility = done.package.visibility if done.package else done.candidate.visibility
     return PublishedRelease(
         published=f"{done.name}@{done.version}",
         kind=done.candidate.kind,
         sha256=done.candidate.sha256,
         size=len(artifact),
         signer=done.report.signer,
-        visibility=visibility,
+        visibility=done.visibility,
         warnings=[
             f"{finding.place}: {finding.message}" if finding.place else finding.message
             for finding in done.report.findings

@@ -23,11 +23,11 @@ MOST_DESCRIPTION = 240
 class Search(Model):
     """What is looked for."""
 
-    query: str = Field("", max_length=100_000, description="The task or topic, in plain words.")
-    kind: Kind | None = Field(None, description="Only this kind.")
-    tags: list[str] = Field(default=[], max_length=20, description="Only with all of these tags.")
+    query: str = Field("", max_length=100_000, description="Task or topic, in words.")
+    kind: Kind | None = None
+    tags: list[str] = Field(default=[], max_length=20, description="All of these.")
     limit: int = Field(10, ge=1, le=50)
-    cursor: str = Field("", max_length=32, description="`next` of the page before.")
+    cursor: str = Field("", max_length=32, description="`next` of the last page.")
 
 
 class Found(Model):

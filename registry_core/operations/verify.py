@@ -26,7 +26,7 @@ class Verify(Model):
     target: str = Field(
         "",
         max_length=4096,
-        description="@ns/name@version; locally also a file or folder; empty: all installed.",
+        description="@ns/name@version, file or folder; empty: all installed.",
     )
 
 

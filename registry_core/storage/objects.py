@@ -9,7 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, from_url
 
 from registry_core.errors import NotFound, Tampered, Unavailable
@@ -43,11 +43,12 @@ class ObjectBlobs:
 
     async def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        if not await self.has(digest):
-            try:
-                await obstore.put_async(self._store, _key(digest), data)
-            except (BaseError, OSError) as error:
-                raise Unavailable("the blob store does not take a blob") from error
+        try:
+            await obstore.put_async(self._store, _key(digest), data, mode="create")
+        except AlreadyExistsError:
+            pass  # the same digest: the same bytes
+        except (BaseError, OSError) as error:
+            raise Unavailable("the blob store does not take a blob") from error
         return digest
 
     async def get(self, digest: str) -> bytes:

@@ -25,9 +25,9 @@ ONE = Entry("SKILL.md", b"# Demo\n")
 TWO = Entry("scripts/run.py", b"print(1)\n", executable=True)
 
 
-def a_tar(*entries: Entry, **given: object) -> bytes:
+def a_tar(*entries: Entry, form: int = tarfile.PAX_FORMAT) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", **given) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
         for entry in entries:
             info = tarfile.TarInfo(entry.path)
             info.size, info.mode = len(entry.data), 0o755 if entry.executable else 0o644
@@ -81,8 +81,8 @@ def may_be(expected: str) -> set[str]:
     [
         a_tar(TWO, ONE),
         gzip.compress(a_tar(TWO, ONE)),
-        a_tar(TWO, ONE, format=tarfile.GNU_FORMAT),
-        a_tar(TWO, ONE, format=tarfile.USTAR_FORMAT),
+        a_tar(TWO, ONE, form=tarfile.GNU_FORMAT),
+        a_tar(TWO, ONE, form=tarfile.USTAR_FORMAT),
         a_tar(*(Entry(f"./{e.path}", e.data, e.executable) for e in (TWO, ONE))),
         a_zip(TWO, ONE),
         a_zip(TWO, ONE, method=zipfile.ZIP_STORED, comment=b"3f2a"),
@@ -189,7 +189,7 @@ def test_what_is_no_archive_is_refused(data: bytes) -> None:
 
 def test_an_archive_without_a_file_is_refused() -> None:
     with pytest.raises(InvalidPackage, match="no file in it"):
-        archives.read(a_tar())
+        archives.read(a_zip())
 
 
 ARCHIVES = [a_tar(ONE, TWO), a_zip(ONE, TWO), a_tar(Entry("ä" * 60, b"x"))]
@@ -209,6 +209,24 @@ def test_a_damaged_archive_is_read_or_refused(
     for position, value in changes:
         damaged[position % len(damaged)] = value
     decision(gzip.compress(bytes(damaged)) if packed else bytes(damaged))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from(ARCHIVES[::2]),
+    st.lists(st.tuples(st.integers(0, 511), st.integers(0, 255)), min_size=1, max_size=4),
+    st.integers(0, 2),
+)
+def test_a_tar_header_that_is_wrong_with_a_right_checksum_is_read_or_refused(
+    data: bytes, changes: list[tuple[int, int]], block: int
+) -> None:
+    damaged = bytearray(data)
+    header = memoryview(damaged)[block * 512 : block * 512 + 512]
+    for position, value in changes:
+        header[position] = value
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    decision(bytes(damaged))
 
 
 @settings(deadline=None, max_examples=60)

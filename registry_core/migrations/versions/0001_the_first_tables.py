@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("latest_id", sa.Integer(), nullable=True),
         sa.Column("release_count", sa.Integer(), nullable=False),
         sa.Column("downloads", sa.Integer(), nullable=False),
+        sa.Column("channels", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["namespace"], ["namespaces.name"], name=op.f("fk_packages_namespace")
         ),
@@ -105,20 +106,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_releases_sha256", "releases", ["sha256"], unique=False)
 
-    op.create_table(
-        "channels",
-        sa.Column("package_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("release_id", sa.Integer(), nullable=False),
-        sa.Column("moved_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["package_id"], ["packages.id"], name=op.f("fk_channels_package_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["release_id"], ["releases.id"], name=op.f("fk_channels_release_id")
-        ),
-        sa.PrimaryKeyConstraint("package_id", "name", name=op.f("pk_channels")),
-    )
     op.create_table(
         "release_details",
         sa.Column("release_id", sa.Integer(), nullable=False),

@@ -1,0 +1,243 @@
+"""How the outputs of operations look to a person.
+
+`lines` takes a model whose texts are harmless already. An operation without a page of its own
+here is shown field by field.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctxmcp.terminal import Paper, aligned, one_line
+from registry_core.operation import Model
+from registry_core.operations.changing import ChannelState, VisibilityState, YankState
+from registry_core.operations.download import Located
+from registry_core.operations.inspect import Inspected
+from registry_core.operations.install import Installation, Planned
+from registry_core.operations.publish import PublishedRelease
+from registry_core.operations.search import SearchResult
+from registry_core.operations.trust import Trusted
+from registry_core.operations.verify import Checked, Verified
+from registry_core.operations.versions import VersionEntry, VersionList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_COLOURS = {"ok": "green", "trusted": "green", "caution": "yellow"}
+
+
+@singledispatch
+def lines(output: Model, on: Paper) -> Sequence[str]:
+    """Return the lines that show `output`."""
+    rows = [(name, _words(value)) for name, value in output.model_dump(mode="json").items()]
+    return aligned([row for row in rows if row[1]], on)
+
+
+@lines.register
+def _search(output: SearchResult, on: Paper) -> Sequence[str]:
+    if not output.hits:
+        return ["nothing found"]
+    marks = {"signed with warnings": "warned"}
+    rows = [
+        (hit.ref, hit.kind, marks.get(hit.trust, hit.trust), one_line(hit.what))
+        for hit in output.hits
+    ]
+    shown = aligned(rows, on)
+    left = output.total - len(output.hits)
+    return [*shown, f"{left} more: --cursor {output.next}"] if output.next else shown
+
+
+@lines.register
+def _inspect(output: Inspected, on: Paper) -> Sequence[str]:
+    if output.content.path:
+        return output.content.text.splitlines()
+    yanked = ", yanked" if output.yanked else ""
+    return [
+        f"{_bold(output.ref)}  {output.kind}, {output.trust}{yanked}",
+        *textwrap.wrap(one_line(output.description), on.columns),
+        "",
+        *aligned(list(_facts(output)), on),
+        "",
+        _bold("files"),
+        *aligned([(file.path, _size(file.size)) for file in output.files], on, indent="  "),
+        *_readme(output),
+    ]
+
+
+def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
+    facts = {
+        "author": output.author,
+        "license": output.license,
+        "tags": ", ".join(output.tags),
+        "published": f"{_moment(output.published_at)}, {output.visibility}",
+        "latest": output.latest,
+        "signer": output.signer or "nobody",
+        "sha256": output.sha256,
+        "needs": ", ".join(_need(need.name, need.requirement) for need in output.dependencies),
+        "asks for": "; ".join(f"{n}: {_words(v)}" for n, v in output.permissions.items() if v)
+        or "nothing",
+        "costs": f"about {output.cost.listed:,} tokens always, {output.cost.read:,} when all read",
+    }
+    yield from ((name, one_line(value)) for name, value in facts.items() if value)
+
+
+def _need(name: str, requirement: str) -> str:
+    return f"{name} {requirement}".strip()
+
+
+def _readme(output: Inspected) -> list[str]:
+    content = output.content
+    if not content.text:
+        return []
+    end = content.offset + len(content.text)
+    more = f" ({end:,} of {content.total:,} characters: --offset {end})"
+    return [
+        "",
+        _bold("readme") + (more if end < content.total else ""),
+        *(f"  {line}".rstrip() for line in content.text.splitlines()),
+    ]
+
+
+@lines.register
+def _install(output: Installation, on: Paper) -> Sequence[str]:
+    if output.installed:
+        rows = [(place.path, place.what) for place in output.written]
+        shown = [f"installed into {output.project}", *aligned(rows, on, indent="  ")]
+        shown += [f"lock: {output.lock}"] if output.lock else []
+    else:
+        shown = ["would install", *aligned([_planned(it) for it in output.plan], on, indent="  ")]
+    return [*shown, *(f"note: {one_line(note)}" for note in output.notes)]
+
+
+def _planned(it: Planned) -> tuple[str, str, str, str]:
+    signer = f"signed by {it.signer[:16]}" if it.signer else "unsigned"
+    why = "" if it.requested else ", needed by another"
+    return it.ref, it.kind, _size(it.size), f"{signer}{why}{', yanked' if it.yanked else ''}"
+
+
+@lines.register
+def _verify(output: Verified, on: Paper) -> Sequence[str]:
+    if not output.checked:
+        return ["nothing is installed"]
+    return [line for checked in output.checked for line in _checked(checked)]
+
+
+def _checked(checked: Checked) -> Iterator[str]:
+    yield f"{_mark('ok' if checked.ok else 'BAD'):<4}{checked.what}"
+    yield from (f"      {one_line(problem)}" for problem in checked.problems)
+
+
+@lines.register
+def _trust(output: Trusted, on: Paper) -> Sequence[str]:
+    outcomes: dict[str, list[str]] = {}
+    for check, outcome in output.checks.items():
+        outcomes.setdefault(outcome, []).append(check)
+    return [
+        f"{_mark(output.verdict)}  {_bold(output.ref)}",
+        *(line for reason in output.reasons for line in _wrapped(f"- {one_line(reason)}", on)),
+        *(
+            line
+            for outcome, checks in outcomes.items()
+            for line in _wrapped(f"{outcome}: {', '.join(checks)}", on)
+        ),
+    ]
+
+
+@lines.register
+def _publish(output: PublishedRelease, on: Paper) -> Sequence[str]:
+    done = "would publish" if output.dry_run else "published"
+    signer = f"signed by {output.signer[:16]}" if output.signer else "unsigned"
+    return [
+        f"{done} {_bold(output.published)}  {output.kind}, {_size(output.size)},"
+        f" {output.visibility}, {signer}",
+        f"  sha256 {output.sha256}",
+        *(f"  warning: {one_line(warning)}" for warning in output.warnings),
+    ]
+
+
+@lines.register
+def _versions(output: VersionList, on: Paper) -> Sequence[str]:
+    names: dict[str, list[str]] = {}
+    for name, version in {"latest": output.latest, **output.channels}.items():
+        names.setdefault(version, []).append(name)
+    rows = [_version(entry, names.get(entry.version, [])) for entry in output.versions]
+    return [f"{_bold(output.name)}  {output.kind}", *aligned(rows, on, indent="  ")]
+
+
+def _version(entry: VersionEntry, names: list[str]) -> tuple[str, ...]:
+    signer = f"signed by {entry.signer[:16]}" if entry.signer else "unsigned"
+    yanked = [f"yanked: {one_line(entry.yank_reason or '')}"] if entry.yanked else []
+    return (
+        entry.version,
+        _moment(entry.published_at),
+        _size(entry.size),
+        signer,
+        f"{entry.downloads:,} downloads",
+        ", ".join([*names, *yanked]),
+    )
+
+
+@lines.register
+def _download(output: Located, on: Paper) -> Sequence[str]:
+    yanked = ", yanked" if output.yanked else ""
+    return [
+        f"{_bold(output.ref)}  {_size(output.size)}{yanked}",
+        f"  sha256 {output.sha256}",
+        f"  wrote {output.written}" if output.written else f"  {output.url}",
+    ]
+
+
+@lines.register
+def _yank(output: YankState, on: Paper) -> Sequence[str]:
+    if not output.yanked:
+        return [f"{output.ref} resolves again"]
+    return [f"{output.ref} is yanked: {one_line(output.reason or '')}"]
+
+
+@lines.register
+def _visibility(output: VisibilityState, on: Paper) -> Sequence[str]:
+    return [f"{output.name} is {output.visibility}"]
+
+
+@lines.register
+def _channel(output: ChannelState, on: Paper) -> Sequence[str]:
+    return [f"{output.name}@{output.channel} is {output.version}"]
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _mark(word: str) -> str:
+    return click.style(word, fg=_COLOURS.get(word, "red"), bold=True)
+
+
+def _wrapped(text: str, on: Paper) -> list[str]:
+    return textwrap.wrap(
+        text,
+        on.columns,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count:,} B" if count < 10_000 else f"{count / 1000:,.0f} kB"
+
+
+def _moment(iso: str) -> str:
+    return iso[:16].replace("T", " ")
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(part)}" for name, part in value.items())
+    return "" if value is None else one_line(str(value))

@@ -1,0 +1,128 @@
+"""Finding packages by what one needs: what an index is given, what it is asked, what it answers.
+
+An index is derived. Its owner follows the event log and hands over what changed together with the
+log position it changed at; both are written at once, so a node that died goes on where it stopped,
+and one that lost its index starts at position 0. The backends are files beside this one.
+
+Order of the hits: the package whose name was typed, then names that begin with the one word that
+was typed, then packages that carry the text as a tag, then the rest by BM25.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from registry_core.names import Kind
+
+MAX_TEXT = 4096
+MAX_LIMIT = 100
+MAX_OFFSET = 10_000
+MAX_BODY = 64 * 1024
+"""What an index reads of a query (characters), answers at once (hits), skips at most (hits), and
+keeps of a body (bytes). More is cut or clamped, never refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One package as its latest release describes it.
+
+    `name` is shown and searched (`@acme/auth-context`); `key` is whatever its owner calls it by.
+    `body` is the readme and the document texts, joined.
+    """
+
+    key: str
+    name: str
+    kind: Kind
+    namespace: str
+    private: bool = False
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """This package is new, or differs from what the index holds."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """This package is gone; removing what is not there is no error."""
+
+    key: str
+
+
+Change = Put | Remove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What somebody looks for; any text is allowed, and an empty one lists everything by name.
+
+    `kinds` is any of, empty for all; `tags` is all of. `namespaces_visible` are the namespaces
+    whose private packages the asker may see; None is every one.
+    """
+
+    text: str = ""
+    kinds: frozenset[Kind] = frozenset()
+    tags: frozenset[str] = frozenset()
+    namespaces_visible: frozenset[str] | None = frozenset()
+    limit: int = 10
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One package found. `matched` says where: some of name, tags, description, body.
+
+    `score` is the raw BM25 score, good for a threshold and 0 where only the name was compared.
+    `snippet` is plain text: not escaped for any markup, free of control characters.
+    """
+
+    key: str
+    name: str
+    score: float
+    matched: tuple[str, ...]
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """One page of hits, and how many there are that the asker may see."""
+
+    hits: tuple[Hit, ...]
+    total: int
+
+
+class SearchIndex(Protocol):
+    """Raises `Unavailable` when it cannot answer now, `Internal` when its data is damaged.
+
+    After `Internal`, `clear()` gives an empty index at position 0 again.
+    """
+
+    async def position(self) -> int:
+        """Return the log position this index stands at; 0 when new."""
+        ...
+
+    async def apply(self, changes: Sequence[Change], position: int) -> None:
+        """Take over `changes` and stand at `position`, both or neither.
+
+        A position that is not beyond the index's own changes nothing.
+        """
+        ...
+
+    async def search(self, query: Query) -> Hits:
+        """Find what the asker may see."""
+        ...
+
+    async def clear(self) -> None:
+        """Forget everything and stand at position 0."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections; a second call does nothing."""
+        ...

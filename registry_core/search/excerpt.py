@@ -1,0 +1,60 @@
+"""Why a package was found: which of its texts hold a term of the query, and a window around one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from registry_core.search import Entry
+from registry_core.search.terms import name_terms, spot
+
+WINDOW = 160
+"""Characters of a snippet, about."""
+
+_LEAD = 40
+_READ = 16 * 1024
+_NOT_PLAIN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028-\u2029\u2060-\u206f\ufeff]+"
+)
+
+
+def why(entry: Entry, wanted: Collection[str], part_of_name: str) -> tuple[tuple[str, ...], str]:
+    """Return where `wanted` was found and a snippet.
+
+    Only the first 16 KiB of a body are read; what was found nowhere else was found behind them.
+    """
+    description, body = plain(entry.description), plain(entry.body[:_READ])
+    in_description, in_body = spot(description, wanted), spot(body, wanted)
+    in_name = bool(part_of_name) and part_of_name in entry.name.lower()
+    found = {
+        "name": in_name or _any(wanted, name_terms(entry.name)),
+        "tags": _any(wanted, name_terms(" ".join(entry.tags))),
+        "description": in_description is not None,
+        "body": in_body is not None,
+    }
+    matched = tuple(field for field, there in found.items() if there)
+    if in_description is None and in_body is not None:
+        return matched, window(body, in_body)
+    return matched or ("body",), window(description or body, in_description or 0)
+
+
+def plain(text: str) -> str:
+    """Return `text` on one line, without control and direction characters."""
+    return " ".join(_NOT_PLAIN.sub(" ", text).split())
+
+
+def window(text: str, at: int) -> str:
+    """Cut about `WINDOW` characters around `at`, between words where there is a blank nearby."""
+    start = 0
+    if at > WINDOW - _LEAD:
+        blank = text.find(" ", at - _LEAD, at)
+        start = blank + 1 if blank >= 0 else at - _LEAD
+    end = start + WINDOW
+    if end < len(text):
+        blank = text.rfind(" ", end - _LEAD, end)
+        end = blank if blank >= 0 else end
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _any(wanted: Collection[str], terms: Collection[str]) -> bool:
+    return any(term in wanted for term in terms)

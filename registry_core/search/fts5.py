@@ -1,0 +1,482 @@
+"""A search index in one SQLite file: FTS5 with BM25, shared by any number of processes.
+
+`entry` holds what is filtered and compared, `document` what is shown, `term` what is ranked: the
+columns are terms already (see `terms`), one blank between two, which the `ascii` tokenizer takes
+apart again. All three, and the log position, change in one transaction.
+
+A query is a disjunction of its rarest terms. Filters are part of the statement, so the total never
+counts what the asker may not see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, TypeVar
+
+from registry_core.errors import Internal, Unavailable
+from registry_core.names import Kind
+from registry_core.search import (
+    MAX_BODY,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    MAX_TEXT,
+    Change,
+    Entry,
+    Hit,
+    Hits,
+    Put,
+    Query,
+)
+from registry_core.search.excerpt import why
+from registry_core.search.terms import name_terms, text_terms
+
+SCHEMA = 1
+"""Raised with every change of the tables or of the rules in `terms`; an older file starts anew."""
+
+APPLICATION = 0x63747869
+READERS = 3
+BUSY_SECONDS = 10
+MAX_TERMS = 64
+MAX_POSTINGS = 60_000
+"""A query takes its rarest terms until it has this many, or until these many rows hold one."""
+
+BODY_REPEATS = 3
+"""A body counts a term this often at most; more costs time and finds nothing better."""
+
+MAX_DESCRIPTION = 16 * 1024
+
+_TABLES = """
+create table state (position integer not null);
+insert into state values (0);
+create table entry (
+  id integer primary key,
+  key text not null unique,
+  name text not null,
+  plain_name text not null,
+  bare_name text not null,
+  kind text not null,
+  namespace text not null,
+  private integer not null,
+  tags text not null
+);
+create index entry_by_name on entry (name, id);
+create table document (id integer primary key, description text not null, body text not null);
+create virtual table term using fts5 (name, tags, description, body, tokenize = 'ascii');
+create virtual table vocabulary using fts5vocab (term, row);
+"""
+
+_VISIBLE = """
+  (:namespaces is null or e.private = 0
+    or e.namespace in (select value from json_each(:namespaces)))
+  and (:kinds is null or e.kind in (select value from json_each(:kinds)))
+  and (:tags is null
+    or not exists (select 1 from json_each(:tags) where instr(e.tags, value) = 0))
+"""
+
+_LISTED = f"""
+select e.id, 0.0, count(*) over () from entry e where {_VISIBLE}
+order by e.name, e.id limit :limit offset :offset
+"""  # noqa: S608 - made of constants
+
+# The name counts twice: once as it is written and once for its parts.
+_RANKED = f"""
+select id, score, count(*) over () from (
+  select e.id, e.name, -bm25(term, 2, 1, 1, 0.15) as score,
+    case
+      when :asked in (e.plain_name, e.bare_name) then 0
+      when :word != '' and 1 in (instr(e.bare_name, :word), instr(e.plain_name, :word)) then 1
+      when instr(e.tags, :tag) then 2
+      else 3
+    end as tier
+  from term join entry e on e.id = term.rowid
+  where term match :match and {_VISIBLE}
+  union all
+  select e.id, e.name, 0.0,
+    case
+      when :asked in (e.plain_name, e.bare_name) then 0
+      when 1 in (instr(e.bare_name, :word), instr(e.plain_name, :word)) then 1
+      else 3
+    end
+  from entry e
+  where :word != '' and instr(e.plain_name, :word) and {_VISIBLE}
+    and (length(:word) > 2 or 1 in (instr(e.bare_name, :word), instr(e.plain_name, :word)))
+    and e.id not in (select rowid from term where term match :match)
+)
+order by tier, score desc, name, id limit :limit offset :offset
+"""  # noqa: S608 - made of constants
+
+_PAGE = """
+select e.id, e.key, name, kind, namespace, private, tags, description, body
+from json_each(?) page join entry e on e.id = page.value join document d on d.id = e.id
+order by page.key
+"""
+
+_RARITY = """
+select v.term, v.doc from json_each(?) asked cross join vocabulary v on v.term = asked.value
+"""
+
+# SQLITE_ERROR is what a statement meets whose tables are not there.
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+_SEPARATOR = "\x1f"
+_CONTROL = re.compile("[\x00-\x1f\x7f]+")
+
+_Pool = SimpleQueue[sqlite3.Connection]
+_Answer = TypeVar("_Answer")
+
+
+class Fts5Index:
+    """A `SearchIndex` in the SQLite file `path`, or in memory; made by `open`."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._writing: _Pool = SimpleQueue()
+        self._reading: _Pool = SimpleQueue() if path else self._writing
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path | None) -> Fts5Index:
+        """Open or create an index; a file that is damaged or of another schema starts anew."""
+        index = cls(path)
+        await asyncio.to_thread(_translated(index._connect_or_replace))
+        return index
+
+    async def position(self) -> int:
+        """Return the log position this index stands at."""
+        return await self._run(self._reading, _position)
+
+    async def apply(self, changes: Sequence[Change], position: int) -> None:
+        """Take over `changes` and stand at `position`, in one transaction."""
+        await self._run(self._writing, lambda connection: _apply(connection, changes, position))
+
+    async def search(self, query: Query) -> Hits:
+        """Find what the asker may see."""
+        return await self._run(self._reading, lambda connection: _search(connection, query))
+
+    async def clear(self) -> None:
+        """Forget everything, damage included."""
+        try:
+            await self._run(self._writing, _recreate)
+        except Internal:
+            await asyncio.to_thread(_translated(self._replace))
+
+    async def close(self) -> None:
+        """Close every connection once its statement has ended."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._disconnect)
+
+    async def _run(self, pool: _Pool, act: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        if self._closed:
+            raise Unavailable("the search index is closed")
+
+        def lent() -> _Answer:
+            try:
+                connection = pool.get(timeout=BUSY_SECONDS)
+            except Empty:
+                raise Unavailable("the search index is busy", hint="Try again later.") from None
+            try:
+                return act(connection)
+            finally:
+                pool.put(connection)
+
+        # A thread outlives the task that waits for it: what it does is never left half done.
+        return await asyncio.to_thread(_translated(lent))
+
+    def _connect_or_replace(self) -> None:
+        try:
+            self._connect()
+        except sqlite3.DatabaseError as error:
+            if not (self._path and _is_damage(error)):
+                raise
+            _delete(self._path)
+            self._connect()
+
+    def _connect(self) -> None:
+        self._writing.put(_opened(self._path))
+        if self._path:
+            for _ in range(READERS):
+                self._reading.put(_connected(self._path))
+
+    def _disconnect(self) -> None:
+        for pool, size in ((self._writing, 1), (self._reading, READERS if self._path else 0)):
+            for _ in range(size):
+                pool.get().close()
+
+    def _replace(self) -> None:
+        self._disconnect()
+        if self._path:
+            _delete(self._path)
+        self._connect()
+
+
+def _translated(act: Callable[[], _Answer]) -> Callable[[], _Answer]:
+    """Say what SQLite says in the words of the registry."""
+
+    def acted() -> _Answer:
+        try:
+            return act()
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                raise Internal(
+                    "the search index is damaged",
+                    hint="Clear it; it is built again from the event log.",
+                ) from error
+            raise Unavailable(f"the search index cannot be used now: {error}") from error
+
+    return acted
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    connection = _connected(path)
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected(path: Path | None) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    _refuse_foreign(connection)
+    connection.execute("pragma journal_mode = wal")
+    # A last commit that a power failure takes is read from the log again.
+    connection.execute("pragma synchronous = normal")
+    if _pragma(connection, "user_version") != SCHEMA:
+        _recreate(connection, unless=SCHEMA)
+
+
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
+    filled = connection.execute("select 1 from sqlite_schema limit 1").fetchone()
+    if filled and _pragma(connection, "application_id") != APPLICATION:
+        raise Unavailable(
+            "the file of the search index is another program's database",
+            hint="Choose a path of its own for the search index.",
+        )
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"pragma {name}").fetchone()[0])
+
+
+def _recreate(connection: sqlite3.Connection, unless: int | None = None) -> None:
+    """Make every table anew, but not where a neighbour has made schema `unless` meanwhile."""
+    with _transaction(connection, "exclusive"):
+        if _pragma(connection, "user_version") == unless:
+            return
+        # A virtual table takes its own tables with it, so it goes first.
+        for (name,) in connection.execute(
+            "select name from sqlite_schema where type = 'table' order by sql not like '%virtual%'"
+        ).fetchall():
+            connection.execute(f'drop table if exists "{name}"')
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"pragma application_id = {APPLICATION}")
+        connection.execute(f"pragma user_version = {SCHEMA}")
+
+
+@contextmanager
+def _transaction(
+    connection: sqlite3.Connection, mode: Literal["deferred", "immediate", "exclusive"]
+) -> Iterator[None]:
+    connection.execute(f"begin {mode}")
+    try:
+        yield
+        connection.execute("commit")
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
+
+
+def _position(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("select position from state").fetchone()[0])
+
+
+def _apply(connection: sqlite3.Connection, changes: Iterable[Change], position: int) -> None:
+    with _transaction(connection, "immediate"):
+        if position <= _position(connection):
+            return
+        for change in changes:
+            if isinstance(change, Put):
+                _remove(connection, change.entry.key)
+                _add(connection, change.entry)
+            else:
+                _remove(connection, change.key)
+        connection.execute("update state set position = ?", (position,))
+
+
+def _remove(connection: sqlite3.Connection, key: str) -> None:
+    row = connection.execute("select id from entry where key = ?", (_storable(key),)).fetchone()
+    if row:
+        connection.execute("delete from term where rowid = ?", row)
+        connection.execute("delete from document where id = ?", row)
+        connection.execute("delete from entry where id = ?", row)
+
+
+def _add(connection: sqlite3.Connection, entry: Entry) -> None:
+    name, description = _storable(entry.name), _storable(entry.description[:MAX_DESCRIPTION])
+    body = _storable(entry.body[:MAX_BODY]).encode()[:MAX_BODY].decode(errors="ignore")
+    plain_name = _asked(name)
+    added = connection.execute(
+        "insert into entry values"
+        " (null, :key, :name, :plain_name, :bare_name, :kind, :namespace, :private, :tags)",
+        {
+            "key": _storable(entry.key),
+            "name": name,
+            "plain_name": plain_name,
+            "bare_name": plain_name.rpartition("/")[2],
+            "kind": entry.kind.value,
+            "namespace": _storable(entry.namespace),
+            "private": entry.private,
+            "tags": "".join(map(_tag, entry.tags)),
+        },
+    )
+    number = added.lastrowid
+    connection.execute("insert into document values (?, ?, ?)", (number, description, body))
+    columns = name_terms(name), name_terms(" ".join(entry.tags)), text_terms(description)
+    row = (number, *map(" ".join, columns), " ".join(_few(text_terms(body))))
+    connection.execute(
+        "insert into term (rowid, name, tags, description, body) values (?, ?, ?, ?, ?)", row
+    )
+
+
+def _few(terms: list[str]) -> Iterator[str]:
+    for term, count in Counter(terms).items():
+        yield from (term,) * min(count, BODY_REPEATS)
+
+
+def _storable(text: str) -> str:
+    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
+
+
+def _asked(text: str) -> str:
+    """Spell a name as names are compared."""
+    return text.strip().lower().removeprefix("@")
+
+
+def _tag(text: str) -> str:
+    """Spell a tag as tags are compared: each between two separators."""
+    return f"{_SEPARATOR}{_plain(text).strip().lower()}{_SEPARATOR}"
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub(" ", _storable(text))
+
+
+def _search(connection: sqlite3.Connection, query: Query) -> Hits:
+    text = _plain(query.text[:MAX_TEXT]).strip()
+    given = {**_filters(query), **_window(query)}
+    with _transaction(connection, "deferred"):
+        if not text:
+            return _hits(connection, _LISTED, given, (), "")
+        terms = _rarest(connection, name_terms(text))
+        asked = _asked(text)
+        word = "" if " " in asked else asked
+        given |= {"asked": asked, "word": word, "tag": _tag(text), "match": _match(terms)}
+        return _hits(connection, _RANKED, given, terms, word)
+
+
+def _filters(query: Query) -> dict[str, Any]:
+    visible = query.namespaces_visible
+    return {
+        "namespaces": None if visible is None else _json(map(_storable, visible)),
+        "kinds": _json(query.kinds) if query.kinds else None,
+        "tags": _json(map(_tag, query.tags)) if query.tags else None,
+    }
+
+
+def _window(query: Query) -> dict[str, int]:
+    return {
+        "limit": max(1, min(query.limit, MAX_LIMIT)),
+        "offset": max(0, min(query.offset, MAX_OFFSET)),
+    }
+
+
+def _json(values: Iterable[object]) -> str:
+    return json.dumps(list(values))
+
+
+def _match(terms: Iterable[str]) -> str:
+    # The empty phrase is a term that no row holds.
+    return " OR ".join(f'"{term}"' for term in terms) or '""'
+
+
+def _rarest(connection: sqlite3.Connection, terms: Iterable[str]) -> list[str]:
+    """Choose the terms to ask for: known ones, rarest first, within the limits."""
+    rows = connection.execute(_RARITY, (_json(dict.fromkeys(terms)),)).fetchall()
+    rows.sort(key=lambda row: row[1])
+    half = connection.execute("select count(*) from entry").fetchone()[0] / 2
+    chosen: list[str] = []
+    postings = 0
+    for term, count in rows[:MAX_TERMS]:
+        postings += count
+        # BM25 gives a term that half of the entries hold no weight.
+        if chosen and (count > half or postings > MAX_POSTINGS):
+            break
+        chosen.append(term)
+    return chosen
+
+
+def _hits(
+    connection: sqlite3.Connection,
+    statement: str,
+    given: dict[str, Any],
+    terms: Sequence[str],
+    word: str,
+) -> Hits:
+    rows = connection.execute(statement, given).fetchall()
+    if not rows:
+        return Hits((), _total(connection, statement, given))
+    scores = {number: score for number, score, _ in rows}
+    page = connection.execute(_PAGE, (_json(scores),))
+    hits = tuple(_hit(row[1:], scores[row[0]], terms, word) for row in page)
+    return Hits(hits, rows[0][2])
+
+
+def _total(connection: sqlite3.Connection, statement: str, given: dict[str, Any]) -> int:
+    """Count where a page beyond the last one has no row that could say it."""
+    if not given["offset"]:
+        return 0
+    first = connection.execute(statement, {**given, "limit": 1, "offset": 0}).fetchone()
+    return int(first[2]) if first else 0
+
+
+def _hit(row: tuple[Any, ...], score: float, terms: Sequence[str], word: str) -> Hit:
+    key, name, kind, namespace, private, tags, description, body = row
+    entry = Entry(
+        key=key,
+        name=name,
+        kind=Kind(kind),
+        namespace=namespace,
+        private=bool(private),
+        description=description,
+        tags=tuple(tags.strip(_SEPARATOR).split(_SEPARATOR * 2)),
+        body=body,
+    )
+    matched, snippet = why(entry, frozenset(terms), word)
+    return Hit(key, name, score, matched if terms or word else (), snippet)

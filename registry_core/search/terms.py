@@ -1,0 +1,94 @@
+"""What a text is to an index: its terms, lowercase, without accents, stemmed, in order.
+
+    Verifies the user's tokens   -> verifi user s token       stop words are dropped
+    getWeather   as a name       -> getweath get weather      whole, and split on case
+    auth-context, auth_context   -> auth context
+    数据库                        -> 数据 据库                  scripts without blanks: pairs
+
+Index and query have to agree on every rule here; a change of one is a new schema of the index.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+
+from registry_core.search.porter import stem
+
+MAX_TERM = 64
+"""Longer words are encoded data, not language; they are no terms."""
+
+STOP_WORDS = frozenset(
+    "a an and any are as at be but by can could do does for from had"  # noqa: SIM905
+    " has have how i if in into is it its me my of on or our please so some such than that the"
+    " their them then there these they this to was we were what when where which who why will"
+    " with would you your".split()
+)
+
+# Han, kana and hangul; Thai, Lao, Myanmar and Khmer are written without blanks as well.
+_UNSPACED = (
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0ecd\u1000-\u103f\u1780-\u17d3"
+)
+_MARKS = "".join(
+    mark for mark in map(chr, range(0x300, 0x1E00)) if unicodedata.category(mark)[0] == "M"
+)
+_LETTERS = rf"[^\W_{_UNSPACED}]"
+_WORD = re.compile(rf"[{_UNSPACED}]+|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
+_PAIRED = re.compile(f"[{_UNSPACED}]")
+_HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def text_terms(text: str) -> list[str]:
+    """Return the terms of running text, repetitions included."""
+    return [term for word in _WORD.findall(text) for term in _terms(word)]
+
+
+def name_terms(text: str) -> list[str]:
+    """Return the terms of a text that may hold identifiers: these count whole and in parts."""
+    return [term for word in _WORD.findall(text) for part in _parts(word) for term in _terms(part)]
+
+
+def spot(text: str, wanted: Collection[str]) -> int | None:
+    """Return where the first word begins that has one of the terms `wanted`."""
+    for word in _WORD.finditer(text):
+        if any(term in wanted for term in _terms(word[0])):
+            return word.start()
+    return None
+
+
+def _terms(word: str) -> Iterator[str]:
+    if word.isascii():
+        yield from _stemmed(word.lower())
+        return
+    for part in _WORD.findall(_folded(word)):
+        if _PAIRED.match(part):
+            yield from _pairs(part)
+        else:
+            yield from _stemmed(part)
+
+
+def _stemmed(word: str) -> Iterator[str]:
+    if len(word) <= MAX_TERM and word not in STOP_WORDS:
+        yield stem(word)
+
+
+def _pairs(run: str) -> Iterator[str]:
+    if len(run) == 1:
+        yield run
+    for index in range(len(run) - 1):
+        yield run[index : index + 2]
+
+
+def _parts(word: str) -> list[str]:
+    parts = _HUMP.split(word)
+    return parts if len(parts) == 1 else [word, *parts]
+
+
+def _folded(word: str) -> str:
+    """Fold case, width and accents; marks that spell a sound (Indic vowels, kana) stay."""
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    kept = "".join(mark for mark in apart if unicodedata.combining(mark) < 10)
+    return unicodedata.normalize("NFC", kept)

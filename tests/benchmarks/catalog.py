@@ -1,0 +1,145 @@
+"""Twenty thousand real skills through the whole registry: packed, signed, published, used.
+
+    python tests/benchmarks/catalog.py [COUNT] [DATA_DIR]
+
+Prints how many were published, how many were refused and by which rule, the rate, then the time
+of searches, and installs and verifies a sample into an empty project.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ctxmcp import settings
+from ctxmcp.connection import Embedded
+from ctxmcp.desk import Desk
+from registry_core.callers import OWNER
+from registry_core.errors import RegistryError, Rejected
+from registry_core.formats import File, ctxpkg, skill
+from registry_core.names import Kind, PackageName, Version
+from registry_core.publish import publish
+from world import KEY, MOMENT, World
+
+SHARED = Path(__file__).parents[2] / "../shared/data/catalog/skills.jsonl.gz"
+AT_ONCE = 16
+SAMPLE = 25
+
+
+def skills(count: int) -> Iterator[dict]:
+    """Read real skills."""
+    with gzip.open(SHARED, "rt", encoding="utf-8") as lines:
+        for _, line in zip(range(count), lines, strict=False):
+            yield json.loads(line)
+
+
+def packed(found: dict) -> bytes:
+    """Make the signed package of one skill."""
+    slug = re.sub(r"[^a-z0-9]+", "-", found["name"].lower()).strip("-")[:50] or "skill"
+    text = skill.compose(slug, found["description"] or "No description.", found["body"])
+    return ctxpkg.write(
+        kind=Kind.SKILL,
+        name=PackageName("catalog", f"{slug[:50]}-{found['id'].split('-')[-1]}".strip("-")),
+        version=Version.parse("1.0.0"),
+        description=found["description"] or "No description.",
+        files=[File("SKILL.md", text)],
+        created_at=MOMENT,
+        key=KEY,
+        tool_version="0.1.0",
+        tags=[tag for tag in found["tags"] if isinstance(tag, str)][:20],
+    )
+
+
+async def publish_all(world: World, count: int) -> tuple[list[str], Counter, dict[str, list[str]]]:
+    """Publish every skill; return names, refusals by rule, and what was refused."""
+    names: list[str] = []
+    refused: Counter = Counter()
+    examples: dict[str, list[str]] = {}
+    gate = asyncio.Semaphore(AT_ONCE)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(
+        *columns, TextColumn("{task.fields[refused]} refused"), console=Console(stderr=True)
+    )
+
+    async def one(found: dict) -> None:
+        try:
+            done = await publish(world.registry, OWNER, packed(found))
+            names.append(f"{done.name}@{done.version}")
+        except RegistryError as error:
+            blocking = error.report.blocking if isinstance(error, Rejected) and error.report else ()
+            rule = blocking[0].rule if blocking else error.code
+            refused[rule] += 1
+            examples.setdefault(rule, []).append(found["id"])
+        finally:
+            gate.release()
+            bar.update(task, advance=1, refused=refused.total())
+
+    with bar:
+        task = bar.add_task("publishing", total=count, refused=0)
+        async with asyncio.TaskGroup() as group:
+            for found in skills(count):
+                await gate.acquire()
+                group.create_task(one(found))
+    return names, refused, examples
+
+
+async def main(count: int, folder: Path) -> None:
+    """Publish, search, install, verify, and say how it went."""
+    async with World.open(f"sqlite+aiosqlite:///{folder / 'registry.sqlite3'}", folder) as world:
+        start = time.perf_counter()
+        names, refused, examples = await publish_all(world, count)
+        elapsed = time.perf_counter() - start
+        print(f"published {len(names):,} of {count:,} in {elapsed:.0f} s: {count / elapsed:.0f}/s")
+        print(f"refused {refused.total()}:")
+        for rule, number in refused.most_common():
+            print(f"  {number:5} {rule}: {', '.join(examples[rule][:8])}")
+
+        desk = Desk(
+            Embedded(world.registry, "embedded"),
+            settings.read(data_dir=folder, environment={}),
+            folder / "project",
+        )
+        (folder / "project").mkdir(exist_ok=True)
+        start = time.perf_counter()
+        await world.registry.indexer.catch_up()
+        print(f"indexed in {time.perf_counter() - start:.1f} s")
+        times = []
+        for found in skills(200):
+            start = time.perf_counter()
+            await desk.invoke("search", {"query": (found["description"] or "x")[:200]})
+            times.append(1000 * (time.perf_counter() - start))
+        print(f"search: median {statistics.median(times):.1f} ms, worst {max(times):.0f} ms")
+        wanted = names[:: max(1, len(names) // SAMPLE)][:SAMPLE]
+        start = time.perf_counter()
+        done = await desk.invoke("install", {"refs": wanted})
+        print(f"installed {len(done.plan)} in {time.perf_counter() - start:.1f} s")
+        start = time.perf_counter()
+        verified = await desk.invoke("verify", {})
+        good = sum(checked.ok for checked in verified.checked)
+        print(
+            f"verified {good} of {len(verified.checked)} in {time.perf_counter() - start:.1f} s:"
+            f" {'all good' if verified.ok else 'NOT ALL GOOD'}"
+        )
+
+
+if __name__ == "__main__":
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    if len(sys.argv) > 2:
+        asyncio.run(main(number, Path(sys.argv[2])))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            asyncio.run(main(number, Path(temporary)))

@@ -1,0 +1,186 @@
+"""The native mirror, in the shapes of LeanCTX's HTTP contract.
+
+    GET  /health                      ok
+    GET  /v1/tools?offset=&limit=     {tools: [{name, description, input_schema}], total, ..}
+    POST /v1/tools/call               {name, arguments} -> what the tool says
+
+A tool is an operation. A call that succeeds is answered twice in one document: as the API document
+has it (`content`, `isError`, `meta` at the top) and as published clients read it (`result`). One
+that fails has an HTTP status and the envelope of every error here: `error` for people and
+`error_code`, the contract's word for what kind of failure it is; beside them `code` and `hint`, so
+that our own client raises the very error again.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from registry_core.errors import (
+    Conflict,
+    Forbidden,
+    Internal,
+    Invalid,
+    InvalidPackage,
+    NotFound,
+    RegistryError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from registry_core.formats import MAX_ARTIFACT, strict_json
+from registry_core.names import shown
+from registry_core.operations import CATALOG, invoke
+from transports import refusals
+from transports.guards.auth import bearer
+from transports.refusals import WrongMethod
+from transports.state import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+MOST_CALL = MAX_ARTIFACT * 4 // 3 + 64 * 1024
+"""Bytes of one call: a package in base64, and what is around it."""
+
+MOST_BODY = (("/v1/tools/call", MOST_CALL),)
+
+PAGE = 200
+MOST_PAGE = 500
+
+CODES: Mapping[type[RegistryError], str] = {
+    Invalid: "invalid_request",
+    TooLarge: "request_too_large",
+    WrongMethod: "method_not_allowed",
+    NotFound: "not_found",
+    Conflict: "conflict",
+    Unauthenticated: "unauthorized",
+    Forbidden: "scope_denied",
+    Unavailable: "unavailable",
+    RegistryError: "internal_error",
+}
+"""The contract's word for an error of the request itself."""
+
+
+class ToolFailed(Exception):  # noqa: N818 - named for the fact, as in the core
+    """An operation ended in an error: the request was in order, and the answer is no."""
+
+    def __init__(self, error: RegistryError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def routes() -> list[Route]:
+    """Return what this dialect answers."""
+    return [
+        Route("/v1/tools/call", call, methods=["POST"]),
+        Route("/v1/tools", tools),
+        Route("/health", health),
+    ]
+
+
+def refuse(error: RegistryError) -> Response:
+    """Refuse a request in the contract's envelope."""
+    code = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    return _envelope(error, refusals.status(error), code)
+
+
+async def health(request: Request) -> Response:
+    """Say that the process answers."""
+    return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
+
+
+async def tools(request: Request) -> Response:
+    """List what can be called, by page."""
+    listed = _tools()
+    limit = min(_count(request, "limit", PAGE), MOST_PAGE)
+    offset = min(_count(request, "offset", 0), len(listed))
+    page = listed[offset : offset + limit]
+    return _json({"tools": page, "total": len(listed), "offset": offset, "limit": limit})
+
+
+async def call(request: Request) -> Response:
+    """Run one operation."""
+    caller = await bearer(request.scope).caller()
+    name, arguments = _read_call(await request.body())
+    started = time.perf_counter()
+    try:
+        output = await invoke(opened(request.scope).registry, caller, name, arguments)
+    except RegistryError as error:
+        return _tool_error(error)
+    took = round((time.perf_counter() - started) * 1000, 3)
+    text = output.model_dump_json()
+    said = {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": output.model_dump(mode="json"),
+        "isError": False,
+    }
+    meta = {"duration_ms": took}
+    return _json({**said, "meta": meta, "result": {**said, "_meta": meta}})
+
+
+@functools.cache
+def _tools() -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "name": operation.name,
+            "description": operation.doc,
+            "input_schema": operation.input_schema("remote"),
+        }
+        for operation in CATALOG.values()
+    )
+
+
+def _count(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise Invalid(f"{name} is {shown(text)}, not a number from 0 on")
+    return int(text)
+
+
+def _read_call(body: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        members = strict_json.read(body, max_bytes=MOST_CALL).members
+    except InvalidPackage as error:
+        raise Invalid(f"the body is not a JSON object: {error.message}") from None
+    name = members.get("name")
+    if not isinstance(name, str):
+        raise Invalid("name is missing, or no string", hint="GET /v1/tools lists the names.")
+    arguments = members.get("arguments")
+    if arguments is None:
+        return name, {}
+    if not isinstance(arguments, dict):
+        raise Invalid("arguments must be an object")
+    return name, arguments
+
+
+def _tool_error(error: RegistryError) -> Response:
+    """Refuse what an operation refused: all that is the call's own fault is one status."""
+    if isinstance(error, Unauthenticated | Forbidden | TooLarge | Unavailable | Internal):
+        return refuse(error)
+    return _envelope(error, 400, "tool_error")
+
+
+def _envelope(error: RegistryError, status: int, error_code: str) -> Response:
+    body = {
+        "error": error.message,
+        "error_code": error_code,
+        "code": error.code,
+        "hint": error.hint,
+    }
+    return refusals.response(error, status, body)
+
+
+def _json(document: Mapping[str, Any]) -> Response:
+    return Response(
+        refusals.encode(document),
+        headers={"cache-control": "no-store"},
+        media_type="application/json",
+    )
