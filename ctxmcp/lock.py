@@ -71,7 +71,7 @@ class Locked(BaseModel):
 
     @property
     def ref(self) -> str:
-        """`@ns/name@version`"""
+        """`@ns/name@version`."""
         return f"{self.name}@{self.version}"
 
     def recorded(self, target: str) -> frozenset[str]:

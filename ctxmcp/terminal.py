@@ -105,9 +105,16 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
+class Unread(Exception):
+    """Nobody reads standard output any more, as behind `| head`."""
+
+
 def put(text: str) -> None:
-    """Print data to standard output."""
-    click.echo(text, color=manners().colour)
+    """Print data to standard output; Unread where nobody takes it."""
+    try:
+        click.echo(text, color=manners().colour)
+    except BrokenPipeError as error:
+        raise Unread from error
 
 
 def say(text: str) -> None:

@@ -6,12 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from registry_core.search.fts5 import Fts5Index
-
 from registry_core.database import Database
 from registry_core.events.journal import Journal
-from registry_core.packages import Packages
+from registry_core.packages.store import Packages
 from registry_core.registry import Registry
+from registry_core.search.fts5 import Fts5Index
 from registry_core.search.indexer import Indexer
 from registry_core.storage.objects import ObjectBlobs
 from registry_core.tokens import Tokens

@@ -26,10 +26,7 @@ codes, each in one table of its own; nothing here knows of either.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from registry_core.verification import Report
+from typing import Any, ClassVar
 
 
 class RegistryError(Exception):
@@ -81,14 +78,16 @@ class TooLarge(Invalid):
 
 
 class Rejected(RegistryError):
-    """Readable, and refused by a check of the registry."""
+    """Readable, and refused by a check of the registry.
+
+    `report` is the `verification.Report`; None where the error came from another process, which
+    sends its words alone.
+    """
 
     code = "rejected"
+    report: Any = None
 
-    report: Report | None = None
-    """None where the error came from another process, which sends its words alone."""
-
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Any) -> None:
         found = report.blocking
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         first = found[0]

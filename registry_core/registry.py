@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_core.events.journal import Journal
-    from registry_core.packages import Packages
+    from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
     from registry_core.storage import Blobs

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from registry_core.callers import Caller
-    from registry_core.packages import Package, Packages, Release
+    from registry_core.packages import Package, Release
+    from registry_core.packages.store import Packages
 
 MOST_PACKAGES = 500
 MOST_ROUNDS = 20_000

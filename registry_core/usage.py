@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from registry_core.packages import Packages
+    from registry_core.packages.store import Packages
 
 FLUSH = 1.0
 """Seconds of counts that a crash may lose, at most."""

@@ -81,7 +81,6 @@ def answer(
     fresh_for: float = 0,
     etag: str = "",
     headers: Sequence[tuple[str, str]] = (),
-    counts: tuple[int, int] | None = None,
 ) -> Answer:
     """Make an answer; its ETag is the digest of the body unless another is given."""
     etag = f'"{etag or hashlib.sha256(body).hexdigest()[:32]}"'
@@ -94,7 +93,7 @@ def answer(
         *headers,
     )
     raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in named)
-    return Answer(body, raw, etag, fresh_for, counts)
+    return Answer(body, raw, etag, fresh_for)
 
 
 class Ready(Response):
@@ -156,9 +155,7 @@ class Answers:
         """Start with nothing kept, at the head of the log."""
         return cls(journal, await journal.log.head(), most_bytes=most_bytes)
 
-    async def get(
-        self, key: Key, *, about: str, make: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+    async def get(self, key: Key, *, about: str, make: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the kept answer, or make it, raising what `make` raises."""
         if self._commits != self._journal.feed.commits:
             await self._catch_up()

@@ -83,8 +83,11 @@ def _most_body(path: str) -> int:
 def _refuse(scope: Scope, error: RegistryError) -> Response:
     if refusals.status(error) >= 500:
         _log.error("%s: %s", scope["path"], error, exc_info=error)
-    family = ctxpkg if scope["path"].startswith("/api/") else leanctx
-    return family.refuse(error)
+    return _family(scope["path"])(error)
+
+
+def _family(path: str) -> Callable[[RegistryError], Response]:
+    return ctxpkg.refuse if path.startswith("/api/") else leanctx.refuse
 
 
 async def _registry_error(request: Request, error: Exception) -> Response:
@@ -101,7 +104,7 @@ async def _nobody_listens(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _broken(request: Request, defect: Exception) -> Response:
     """Answer for a defect; the framework raises it on into the server's log."""
-    family = ctxpkg if request.url.path.startswith("/api/") else leanctx
-    return family.refuse(Internal("something in the registry is broken", hint="Its log says what."))
+    error = Internal("something in the registry is broken", hint="Its log says what.")
+    return _family(request.scope["path"])(error)

@@ -73,7 +73,7 @@ def _everywhere() -> list[click.Parameter]:
     return [
         _option("--data-dir", type=folder, help="Folder of the embedded registry."),
         _option("--registry", metavar="URL", help="A remote registry instead."),
-        _option("--project", type=folder, help="Folder to install into; default: this one."),
+        _option("--project", type=folder, help="Folder you work in; default: this one."),
         _option(
             "--toolset",
             multiple=True,
@@ -88,9 +88,7 @@ def _everywhere() -> list[click.Parameter]:
 class Command(click.Command):
     """A command whose help has sections for its arguments and for what goes with every command."""
 
-    def __init__(
-        self, *given: Any, arguments: Sequence[tuple[str, str]] = (), **more: Any
-    ) -> None:
+    def __init__(self, *given: Any, arguments: Sequence[tuple[str, str]] = (), **more: Any) -> None:
         super().__init__(*given, **more)
         self.arguments = arguments
         self.everywhere = _everywhere()
@@ -98,7 +96,11 @@ class Command(click.Command):
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections; the options of every command come last."""
-        own = [p for p in self.get_params(context) if p not in self.everywhere]
+        own = [
+            p
+            for p in self.get_params(context)
+            if isinstance(p, click.Option) and p not in self.everywhere
+        ]
         sections = (
             ("Arguments", self.arguments),
             ("Options", _records(context, own)),

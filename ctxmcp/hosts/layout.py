@@ -74,7 +74,7 @@ class Named:
 
     @property
     def ref(self) -> str:
-        """`@ns/name@version`"""
+        """`@ns/name@version`."""
         return f"{self.name}@{self.version}"
 
     @property
@@ -99,9 +99,7 @@ def lay_out(package: Named, audience: Audience, *, linking: bool) -> Layout:
     if not linking:
         layout = replace(layout, files=(*layout.files, *_copies(layout)), links=())
     candidate = package.candidate
-    artifact = Placed(
-        f"{package.folder}/{artifact_name(candidate.media_type)}", candidate.artifact
-    )
+    artifact = Placed(f"{package.folder}/{artifact_name(candidate.media_type)}", candidate.artifact)
     whole = replace(layout, files=(artifact, *layout.files))
     for target in (*(file.target for file in whole.files), *whole.links):
         check_target(target)
@@ -130,9 +128,7 @@ def _skill(package: Named, audience: Audience) -> Layout:
         for file in candidate.files
     ]
     if candidate.file(skill.SKILL) is None:
-        text = rendering.listing(
-            package.ref, package.name, candidate.description, candidate.files
-        )
+        text = rendering.listing(package.ref, package.name, candidate.description, candidate.files)
         files.append(Placed(f"{folder}/{skill.SKILL}", text, verbatim=False))
     return Layout(tuple(files), _links(package, audience), tuple(_skill_notes(package)))
 
@@ -190,14 +186,11 @@ def _tool(package: Named, audience: Audience) -> Layout:
 
 
 def _stored(package: Named, audience: Audience) -> Layout:
-    kind = package.candidate.kind
-    return Layout(
-        files=tuple(_documents(package)),
-        notes=(
-            f"{package.name} is a lean-ctx {kind}: it was stored; to run it, use"
-            f" `lean-ctx addon add {package.name}`",
-        ),
+    note = (
+        f"{package.name} is a lean-ctx {package.candidate.kind}: it was stored; to run it, use"
+        f" `lean-ctx addon add {package.name}`"
     )
+    return Layout(tuple(_documents(package)), notes=(note,))
 
 
 _LAYOUTS = {
@@ -240,11 +233,7 @@ def check_target(target: str) -> None:
     """Refuse a target that is not plainly below a folder that ctxmcp manages."""
     path = target.removeprefix(TOOLS)
     archives.check_portable(path, longest=MOST_PATH, deepest=MOST_DEPTH)
-    parts = path.split("/")
-    if target.startswith(TOOLS):
-        allowed = len(parts) > 3
-    else:
-        allowed = bool(_folder_of(path))
+    allowed = path.count("/") >= 3 if target.startswith(TOOLS) else bool(_folder_of(path))
     if not allowed:
         raise InvalidPackage("is no place that ctxmcp writes", place=shown(target, 256))
 

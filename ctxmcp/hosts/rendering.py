@@ -50,21 +50,17 @@ def _sections(content: Mapping[str, Any]) -> _Lines:
     session = _table(content, "session")
     yield from _section("Facts", _facts(_rows(known, "facts")))
     yield from _section("Patterns", chain.from_iterable(map(_pattern, patterns)))
-    yield from _section("Insights", (f"- {_field(row, 'summary')}" for row in _insights(known)))
+    yield from _section("Insights", map(_summary, _rows(known, "insights")))
     yield from _section("Gotchas", map(_gotcha, gotchas))
-    yield from _section("Findings", (f"- {_field(r, 'summary')}" for r in _rows(session, "findings")))
+    yield from _section("Findings", map(_summary, _rows(session, "findings")))
     yield from _section("Decisions", map(_decision, _rows(session, "decisions")))
 
 
-def _insights(known: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return _rows(known, "insights")
-
-
-def _section(title: str, lines: _Lines | Iterator[str]) -> _Lines:
+def _section(title: str, lines: _Lines) -> _Lines:
     first = next(lines, None)
     if first is None:
         return
-    yield f"\n## {title}\n"
+    yield f"\n## {title}\n" if not first.startswith("\n") else f"\n## {title}"
     yield first
     yield from lines
 
@@ -73,8 +69,8 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> _Lines:
     by_category: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_category.setdefault(_field(row, "category") or "general", []).append(row)
-    for number, (category, members) in enumerate(by_category.items()):
-        yield f"{'\n' if number else ''}### {category}\n"
+    for category, members in by_category.items():
+        yield f"\n### {category}\n"
         for row in members:
             yield f"- **{_field(row, 'key')}**: {_field(row, 'value')}"
 
@@ -90,6 +86,10 @@ def _gotcha(row: Mapping[str, Any]) -> str:
     severity = _field(row, "severity")
     mark = f" ({severity})" if severity else ""
     return f"- **{_field(row, 'trigger')}**{mark}: {_field(row, 'resolution')}"
+
+
+def _summary(row: Mapping[str, Any]) -> str:
+    return f"- {_field(row, 'summary')}"
 
 
 def _decision(row: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ def recognise(data: bytes, filename: str = "") -> Candidate:
     """Read bytes of an unknown format."""
     if data.lstrip()[:1] == b"{":
         return ctxpkg.read(data)
-    if filename.endswith(".py") or not archives.is_archive(data):
+    if filename.endswith(".py") or not archives.media_type(data):
         return tool.read(data, filename)
     entries = archives.strip_root(archives.read(data))
     return agent.read(data) if _is_agent(entries) else skill.read(data)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from registry_core.events import Event
     from registry_core.events.journal import Journal
-    from registry_core.packages import Packages, Summary
+    from registry_core.packages import Summary
+    from registry_core.packages.store import Packages
 
 BATCH = 500
 """Events that are read, and applied to the index in one transaction, at a time."""

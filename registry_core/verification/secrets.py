@@ -35,7 +35,7 @@ _FIX = "Remove it, revoke it where it was issued, and publish again; it may be k
 def check(candidate: Candidate, binding: Binding | None) -> Iterable[Finding]:
     """Scan everything a reader of the package would see."""
     corpus = _Corpus.of(_texts(candidate))
-    return [finding for detector in _DETECTORS for finding in _capped(_findings(detector, corpus))]
+    return [finding for detector in _DETECTORS for finding in _findings(detector, corpus)]
 
 
 def redacted(text: str) -> str:
@@ -96,48 +96,75 @@ def _texts(candidate: Candidate) -> Iterator[tuple[_Place, str]]:
     for file in candidate.files:
         yield ((), "file name"), file.path
         yield (None, file.path), file.text or file.data.decode("latin-1")
-    yield ((), "description"), candidate.description
     yield from _strings(candidate.manifest, ((), "manifest"))
     yield from _strings(candidate.content, ((), "content"))
+    yield ((), "description"), candidate.description
 
 
-def _strings(root: object, place: _Place) -> Iterator[tuple[_Place, str]]:
+def _strings(root: Mapping[str, Any], place: _Place) -> Iterator[tuple[_Place, str]]:
     """Give every string and, once, every key below `root`, except what is looked at as a file."""
     seen: set[str] = set()
-    left: list[tuple[_Place, object]] = [(place, root)]
+    left: list[tuple[_Place, Any]] = [(place, root)]
     while left:
         place, value = left.pop()
-        if isinstance(value, str):
-            yield place, value
-        elif isinstance(value, Mapping):
+        if isinstance(value, list):
+            members = list(enumerate(value))
+        else:
+            members = _looked_at(value)
             yield from (((place, "key"), str(key)) for key in value.keys() - seen)
             seen.update(value)
-            left.extend(((place, key), item) for key, item in _looked_at(value))
-        elif isinstance(value, list | tuple):
-            left.extend(((place, index), item) for index, item in enumerate(value))
+        for key, item in members:
+            if isinstance(item, str):
+                yield (place, key), item
+            elif isinstance(item, dict | list):
+                left.append(((place, key), item))
 
 
-def _looked_at(value: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    packed = value.get("encoding") == "zstd+base64"
-    for key, item in value.items():
-        if key != "manifest_toml" and not (packed and key == "body"):
-            yield key, item
+def _looked_at(value: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    left_out = {"manifest_toml"} if value.get("encoding") != "zstd+base64" else {"body"}
+    return [(key, item) for key, item in value.items() if key not in left_out]
 
 
 def _findings(detector: _Detector, corpus: _Corpus) -> Iterator[Finding]:
+    """Report each different value once, the first of each severity, and stop at enough refusals.
+
+    Where a value stands is looked up for what is reported only, so that a thousand of them in
+    one file take no more than one pass over it.
+    """
+    seen: dict[Severity, set[str]] = {Severity.WARNING: set(), Severity.BLOCK: set()}
     for found in _matches(detector, corpus.text):
-        if detector.ignore(found):
+        severity = _severity(detector, found)
+        if severity is Severity.NOTE or found[0] in seen[severity]:
             continue
-        doubted = _is_placeholder(found[0]) or detector.doubt(found)
-        place = corpus.place(found.start())
-        yield Finding(
-            rule=f"{NAME}/{detector.rule}",
-            severity=Severity.WARNING if doubted else Severity.BLOCK,
-            message=f"{detector.rule} in {place}: {_preview(found)}"
-            + (" (looks like a placeholder)" if doubted else ""),
-            place=place,
-            fix="" if doubted else _FIX,
-        )
+        if len(seen[severity]) < MAX_FINDINGS:
+            seen[severity].add(found[0])
+            yield _finding(detector, severity, found, corpus)
+        elif severity is Severity.BLOCK:
+            return
+
+
+def _severity(detector: _Detector, found: re.Match[str]) -> Severity:
+    """Weigh a match; NOTE means that it is nobody's secret and not worth a word."""
+    if detector.ignore(found):
+        return Severity.NOTE
+    if _PLACEHOLDER.search(found[0]) or detector.doubt(found):
+        return Severity.WARNING
+    return Severity.BLOCK
+
+
+def _finding(
+    detector: _Detector, severity: Severity, found: re.Match[str], corpus: _Corpus
+) -> Finding:
+    place = corpus.place(found.start())
+    doubted = severity is Severity.WARNING
+    return Finding(
+        rule=f"{NAME}/{detector.rule}",
+        severity=severity,
+        message=f"{detector.rule} in {place}: {_preview(found)}"
+        + (" (looks like a placeholder)" if doubted else ""),
+        place=place,
+        fix="" if doubted else _FIX,
+    )
 
 
 def _matches(detector: _Detector, text: str) -> Iterator[re.Match[str]]:
@@ -150,18 +177,6 @@ def _matches(detector: _Detector, text: str) -> Iterator[re.Match[str]]:
             at = text.find(keyword, found.end() if found else at + len(keyword))
 
 
-def _capped(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Let the first of each severity through, one for a place, and stop at enough refusals."""
-    seen: dict[Severity, set[str]] = {severity: set() for severity in Severity}
-    for finding in findings:
-        places = seen[finding.severity]
-        if len(places) < MAX_FINDINGS and finding.place not in places:
-            places.add(finding.place)
-            yield finding
-        if len(seen[Severity.BLOCK]) >= MAX_FINDINGS:
-            return
-
-
 def _preview(found: re.Match[str]) -> str:
     return f"{found[0][:4]}***"
 
@@ -170,10 +185,6 @@ _PLACEHOLDER = re.compile(
     r"example|xxxx|your[-_]|<[^>]*>|\$\{|abc123|123456|placeholder|redacted|(.)\1{5}",
     re.IGNORECASE,
 )
-
-
-def _is_placeholder(value: str) -> bool:
-    return bool(_PLACEHOLDER.search(value))
 
 
 def _is_mention(found: re.Match[str]) -> bool:
@@ -222,7 +233,7 @@ def _is_nobodys(found: re.Match[str]) -> bool:
         or password[0] in "$<{%*["
         or "..." in password
         or bool(_NOWHERE.match(found["host"]))
-        or _is_placeholder(password)
+        or bool(_PLACEHOLDER.search(password))
     )
 
 

@@ -13,9 +13,10 @@ that our own client raises the very error again.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -41,7 +42,7 @@ from transports.refusals import WrongMethod
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
 
@@ -50,6 +51,9 @@ MOST_CALL = MAX_ARTIFACT * 4 // 3 + 64 * 1024
 
 MOST_BODY = (("/v1/tools/call", MOST_CALL),)
 
+T = TypeVar("T")
+
+_SMALL = 64 * 1024
 PAGE = 200
 MOST_PAGE = 500
 
@@ -65,14 +69,6 @@ CODES: Mapping[type[RegistryError], str] = {
     RegistryError: "internal_error",
 }
 """The contract's word for an error of the request itself."""
-
-
-class ToolFailed(Exception):  # noqa: N818 - named for the fact, as in the core
-    """An operation ended in an error: the request was in order, and the answer is no."""
-
-    def __init__(self, error: RegistryError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 def routes() -> list[Route]:
@@ -107,9 +103,11 @@ async def tools(request: Request) -> Response:
 async def call(request: Request) -> Response:
     """Run one operation."""
     caller = await bearer(request.scope).caller()
-    name, arguments = _read_call(await request.body())
+    name, arguments = await _read_call(await request.body())
     started = time.perf_counter()
     try:
+        if not isinstance(arguments, dict):
+            raise Invalid("arguments must be an object")
         output = await invoke(opened(request.scope).registry, caller, name, arguments)
     except RegistryError as error:
         return _tool_error(error)
@@ -145,20 +143,22 @@ def _count(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _read_call(body: bytes) -> tuple[str, dict[str, Any]]:
+async def _read_call(body: bytes) -> tuple[str, Any]:
+    read = functools.partial(strict_json.read, max_bytes=MOST_CALL)
     try:
-        members = strict_json.read(body, max_bytes=MOST_CALL).members
+        members = (await _off_loop(read, body)).members
     except InvalidPackage as error:
         raise Invalid(f"the body is not a JSON object: {error.message}") from None
     name = members.get("name")
     if not isinstance(name, str):
         raise Invalid("name is missing, or no string", hint="GET /v1/tools lists the names.")
     arguments = members.get("arguments")
-    if arguments is None:
-        return name, {}
-    if not isinstance(arguments, dict):
-        raise Invalid("arguments must be an object")
-    return name, arguments
+    return name, {} if arguments is None else arguments
+
+
+async def _off_loop(read: Callable[[bytes], T], body: bytes) -> T:
+    """Read a small body here, and a large one in a thread, so that others are not kept waiting."""
+    return read(body) if len(body) <= _SMALL else await asyncio.to_thread(read, body)
 
 
 def _tool_error(error: RegistryError) -> Response:

@@ -46,9 +46,7 @@ class BodyLimit:
             await self._app(scope, body.receive, body.send)
 
 
-def _body(
-    scope: Scope, receive: Receive, send: Send, most: Callable[[str], int]
-) -> _Body | None:
+def _body(scope: Scope, receive: Receive, send: Send, most: Callable[[str], int]) -> _Body | None:
     """Return the body that the headers announce, None where there is none to come."""
     if scope["type"] != "http":
         return None

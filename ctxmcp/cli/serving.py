@@ -1,0 +1,44 @@
+"""The commands `serve` and `mcp`: the registry for others, over HTTP or over stdio."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from ctxmcp.cli.endings import Ending
+from ctxmcp.cli.invocation import Command, invocation
+
+if TYPE_CHECKING:
+    from ctxmcp.cli.invocation import Invocation
+
+
+@click.command(cls=Command)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0: a free one.",
+)
+def serve(host: str, port: int) -> None:
+    """Serve the registry over HTTP until you stop it."""
+    from ctxmcp.serving import serve as serving  # noqa: PLC0415 - brings the HTTP server
+
+    asyncio.run(serving(invocation().embedded, host, port))
+
+
+@click.command(cls=Command)
+def mcp() -> int:
+    """Speak MCP over stdio; `ctxmcp` with piped input does the same."""
+    return speak(invocation())
+
+
+def speak(what: Invocation) -> int:
+    """Be an MCP server on standard input and output until the input ends."""
+    from ctxmcp.server import main_stdio  # noqa: PLC0415 - brings the MCP SDK
+
+    asyncio.run(main_stdio(what.settings, what.toolsets, what.project))
+    return Ending.OK

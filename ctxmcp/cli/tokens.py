@@ -1,0 +1,106 @@
+"""The commands `token create`, `token list` and `token revoke`.
+
+They work on the embedded registry, on the machine that holds it: whoever holds the data folder
+may let others in, and nobody over the network may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctxmcp import terminal
+from ctxmcp.cli.invocation import Group, Invocation, invocation
+from ctxmcp.cli.printing import document, talk
+from registry_core.callers import OWNER, Scope
+from registry_core.names import parse_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from registry_core.tokens import Token, Tokens
+
+
+@click.group(cls=Group)
+def token() -> None:
+    """Let others publish to your registry, or install its private packages."""
+
+
+@token.command()
+@click.option("--namespace", required=True, help="What it opens, with or without the @.")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default=Scope.PUBLISH.value,
+    show_default=True,
+    help="publish includes read.",
+)
+@click.option("--name", "label", required=True, help="What you will recognise it by.")
+def create(namespace: str, scope: str, label: str) -> None:
+    """Make a token; it is shown this once and kept as a digest only."""
+    what = invocation()
+    owned = parse_namespace(namespace.removeprefix("@"))
+    text, made = _with_tokens(what, lambda it: it.mint(owned, Scope(scope), label, OWNER))
+    document(what, {"token": text, **_shown(made)}, lambda: [text])
+    talk(what, f"token {made.id} may {made.scope} in @{made.namespace}; keep it, it is shown once")
+
+
+@token.command("list")
+@click.option("--namespace", help="Only of this one.")
+def list_(namespace: str | None) -> None:
+    """List tokens, without what they open doors with."""
+    what = invocation()
+    owned = parse_namespace(namespace.removeprefix("@")) if namespace else None
+    found = _with_tokens(what, lambda it: it.list(owned))
+    document(what, {"tokens": [_shown(one) for one in found]}, lambda: _table(found))
+
+
+@token.command()
+@click.argument("id_", metavar="ID")
+def revoke(id_: str) -> None:
+    """Let a token open nothing from now on."""
+    what = invocation()
+    gone = _with_tokens(what, lambda it: it.revoke(id_, OWNER))
+    document(what, _shown(gone), lambda: [f"token {gone.id} opens nothing any more"])
+
+
+def _with_tokens(what: Invocation, work: Callable[[Tokens], Awaitable[Any]]) -> Any:
+    async def opened() -> Any:
+        from ctxmcp.wiring import open_registry  # noqa: PLC0415 - brings SQLAlchemy
+
+        async with open_registry(what.embedded) as registry:
+            return await work(registry.tokens)
+
+    return asyncio.run(opened())
+
+
+def _table(found: Sequence[Token]) -> list[str]:
+    if not found:
+        return ["there are no tokens"]
+    rows = [
+        (one.id, f"@{one.namespace}", one.scope, _state(one), terminal.one_line(one.label))
+        for one in found
+    ]
+    return terminal.aligned(rows, terminal.paper())
+
+
+def _state(one: Token) -> str:
+    return f"revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else f"{one.created_at:%Y-%m-%d}"
+
+
+def _shown(one: Token) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "namespace": one.namespace,
+        "scope": one.scope,
+        "name": one.label,
+        "created_at": _iso(one.created_at),
+        "revoked_at": _iso(one.revoked_at),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
