@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from ctxmcp import lock as locking
 from ctxmcp.hosts import PACKAGES, Audience
-from ctxmcp.hosts.layout import Named, lay_out
+from ctxmcp.hosts.layout import Named, extension, lay_out
 from registry_core.errors import (
     InvalidName,
     InvalidVersion,
     NotFound,
-    Rejected,
     RegistryError,
+    Rejected,
     Tampered,
     TooLarge,
 )
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ctxmcp.staging import Places
 
 _FORMATS = {"application/vnd.ctxpkg+json": "ctxpkg", "text/x-python": "tool"}
+_ENDINGS = {media_type: extension(media_type) for media_type in _FORMATS}
 _ALTERED = "Do not use it; get it again, or ask its publisher."
 
 
@@ -108,9 +109,9 @@ def installed(places: Places, target: str) -> Verified | None:
     return _verified([_installed(entry, places)]) if entry else None
 
 
-def path(found: Path, shown: str) -> Verified:
+def on_disk(found: Path, shown: str) -> Verified:
     """Check a file or folder on disk."""
-    return _verified([_on_disk(found, shown)])
+    return _verified([_file(found, shown)])
 
 
 def read_path(found: Path) -> Candidate:
@@ -192,14 +193,14 @@ def _read_kept(entry: Locked, places: Places, target: str) -> Named:
     check_digest(f"artifact of {entry.ref}", data, entry.artifact_sha256)
     return read_artifact(
         data,
-        "application/vnd.ctxpkg+json" if target.endswith(".ctxpkg") else "",
+        next((m for m, end in _ENDINGS.items() if target.endswith(end)), ""),
         Binding(PackageName.parse(entry.name), Version.parse(entry.version)),
         kind=entry.kind,
         signer=entry.signer or None,
     )
 
 
-def _on_disk(found: Path, shown: str) -> Checked:
+def _file(found: Path, shown: str) -> Checked:
     try:
         candidate = read_path(found)
     except RegistryError as error:

@@ -106,7 +106,7 @@ def _satisfies(version: Version, reference: Reference) -> bool:
     """Tell whether a version is one asked for; a channel alone says nothing that can be checked."""
     selector = reference.selector
     if isinstance(selector, Version):
-        return str(version) == str(selector)
+        return version == selector  # build metadata is no part of what was asked for
     return not isinstance(selector, Range) or selector.holds(version)
 
 
@@ -116,7 +116,7 @@ def _check_answer(wanted: Sequence[Reference], planned: Sequence[Planned]) -> No
         raise Tampered("the registry's plan", expected="one version of each", found="several")
     for reference in wanted:
         version, _ = there.get(reference.name, (None, None))
-        if version is None or not _matches(version, reference):
+        if version is None or not _satisfies(version, reference):
             found = f"{reference.name}@{version}" if version else "none"
             raise Tampered("the registry's plan", expected=str(reference), found=found)
     allowed = {str(r.name) for r in wanted} | {
@@ -125,13 +125,6 @@ def _check_answer(wanted: Sequence[Reference], planned: Sequence[Planned]) -> No
     exact = {r.name for r in wanted if isinstance(r.selector, Version)}
     for name, (_, release) in there.items():
         _check_release(release, wanted=str(name) in allowed, pinned=name in exact)
-
-
-def _matches(version: Version, reference: Reference) -> bool:
-    # Of an exact version build metadata is no part: `1.0.0` finds a release `1.0.0+build.5`.
-    if isinstance(reference.selector, Version):
-        return version == reference.selector
-    return _satisfies(version, reference)
 
 
 def _check_release(release: Planned, *, wanted: bool, pinned: bool) -> None:

@@ -1,4 +1,4 @@
-"""What operations return, rendered for a model: the text and the structured half of an answer.
+r"""What operations return, rendered for a model: the text and the structured half of an answer.
 
 Each half stands alone, because hosts show a model one or the other. Text that the author of a
 package wrote is data, and is marked as such in both. The marks carry a word that is drawn anew for
@@ -9,7 +9,7 @@ every answer, so that nothing a package says can close them:
     </package-data id=5f0c9a2e>
 
 Inside, what looks like such a mark begins with `&lt;`, and characters that nobody sees are written
-out as `\\u{200b}`.
+out as `\u{200b}`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from registry_core.operation import Model
-from registry_core.operations.inspect import Inspected
+from registry_core.operations.inspect import Inspected, Needs
 from registry_core.operations.install import Installation, Planned
 from registry_core.operations.search import Found, SearchResult
 from registry_core.operations.trust import Trusted
@@ -30,15 +31,21 @@ from registry_core.operations.verify import Verified
 from registry_core.operations.versions import VersionEntry, VersionList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from pydantic.fields import FieldInfo
+
+    from registry_core.errors import RegistryError
+
+MOST_REFUSAL = 2000
+"""Characters of an error, at most."""
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-_LIKE_A_MARK = re.compile(r"[<＜﹤‹〈⟨《](?=[\W_]{0,8}package[\W_]{0,4}data)", re.IGNORECASE)
+_LIKE_A_MARK = re.compile(
+    r"[<\uff1c\ufe64\u2039\u2329\u27e8\u3008\u300a](?=[\W_]{0,8}package[\W_]{0,4}data)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,9 @@ class Marks:
     def block(self, text: str, ref: str = "") -> str:
         """Mark text of one or more lines."""
         label = f' ref="{ref}"' if ref else ""
-        return f"<package-data{label} id={self.word}>\n{_data(text)}\n</package-data id={self.word}>"
+        return (
+            f"<package-data{label} id={self.word}>\n{_data(text)}\n</package-data id={self.word}>"
+        )
 
     def inline(self, text: str) -> str:
         """Mark a text that stands on a line."""
@@ -78,6 +87,12 @@ def line(text: str) -> str:
 
 def _written_out(found: re.Match[str]) -> str:
     return f"\\u{{{ord(found[0]):x}}}"
+
+
+def refusal(error: RegistryError) -> str:
+    """Say what is wrong, and what to do next."""
+    wrong = line(error.message)[:MOST_REFUSAL].rstrip(".")
+    return f"{wrong}. {line(error.hint)}".rstrip()
 
 
 def structured(output: Model, marks: Marks) -> dict[str, Any]:
@@ -154,13 +169,13 @@ def _(output: Inspected, marks: Marks) -> Iterator[str]:
     yield f"signer {output.signer or 'none'}, sha256 {output.sha256}, {output.size} bytes"
     yield f"tokens: {output.cost.listed} when listed, {output.cost.read} when all is read"
     if output.dependencies:
-        yield f"needs {_joined(_need(n.name, n.requirement, n.optional) for n in output.dependencies)}"
+        yield f"needs {_joined(map(_need, output.dependencies))}"
     yield marks.block("\n".join(_said(output)), output.ref)
     yield from _content(output, marks)
 
 
-def _need(name: str, requirement: str, optional: bool) -> str:  # noqa: FBT001 - a fact
-    return f"{name} {requirement}".strip() + (" (optional)" if optional else "")
+def _need(needs: Needs) -> str:
+    return f"{needs.name} {line(needs.requirement)}" + (" (optional)" if needs.optional else "")
 
 
 def _said(output: Inspected) -> Iterator[str]:

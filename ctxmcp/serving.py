@@ -6,17 +6,20 @@ import asyncio
 import signal
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from ctxmcp.wiring import open_registry
-from registry_core.errors import Unavailable
+from registry_core.errors import Internal, Unavailable
 from transports.http import create_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
+
+    from starlette.types import ASGIApp
 
     from ctxmcp.settings import Settings
 
@@ -29,47 +32,79 @@ BACKLOG = 2048
 async def serve(settings: Settings, host: str, port: int) -> None:
     """Serve the registry of the settings until SIGINT or SIGTERM; port 0 takes a free one.
 
-    Raises Unavailable where the address cannot be listened on.
+    Raises Unavailable where the address cannot be listened on, or the database not opened.
     """
+    async with (
+        open_registry(settings) as registry,
+        running(create_app(registry), host, port) as url,
+    ):
+        sys.stderr.write(f"ctxmcp serves {url} (for ctxpkg clients: {url}/api)\n")
+        sys.stderr.flush()
+        await _told_to_stop()
+
+
+@asynccontextmanager
+async def running(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an app while the context is open and give its URL; leaving lets requests end."""
     sockets = _listen(host, port)
-    app = create_app(lambda: open_registry(settings))
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE,
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE,
+        )
     )
-    await _Server(config, _url(host, sockets[0])).serve(sockets)
+    serving = asyncio.create_task(server.serve(sockets), name="http")
+    try:
+        await server.tried.wait()
+        if server.started:
+            yield _url(host, sockets[0])
+    finally:
+        server.should_exit = True
+        try:
+            await serving
+        finally:
+            for listening in sockets:
+                listening.close()
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, once it does, and ends in order when it is told to."""
+    """Says when it has started, and leaves the process's signals alone."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._url = url
+        self.tried = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        sys.stderr.write(f"ctxmcp serves {self._url} (ctxpkg clients: {self._url}/api)\n")
-        sys.stderr.flush()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # The server's own way raises the signal again afterwards, so that a stop that was asked
-        # for and went well would end the process as a crash does.
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
-            yield
+            await super().startup(sockets)
+        except SystemExit:
+            raise Internal("the web app does not start", hint="The log says why.") from None
         finally:
+            self.tried.set()
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        # The server would raise a signal again after it ended well, as if it had been killed.
+        return nullcontext()
+
+
+async def _told_to_stop() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    with suppress(NotImplementedError):  # Windows: SIGINT cancels this instead
+        for number in signals:
+            loop.add_signal_handler(number, told.set)
+    try:
+        await told.wait()
+    finally:
+        with suppress(NotImplementedError):
             for number in signals:
                 loop.remove_signal_handler(number)
 

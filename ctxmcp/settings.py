@@ -9,6 +9,7 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
+    SOURCE_DATE_EPOCH     the time that packing writes, in seconds; default: now
     CTXMCP_DEBUG          1: an unexpected error prints its traceback
     NO_COLOR, FORCE_COLOR, TERM=dumb, CI    as everywhere: see `Manners`
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from platformdirs import user_config_path, user_data_path
@@ -39,6 +41,8 @@ class Settings:
     base_url: str = ""
     registry: str = ""
     token: str = ""
+    source_date: datetime | None = None
+    """What packing writes as its time, where builds have to be reproducible."""
 
     def __repr__(self) -> str:
         """Leave the token and the URLs, which may hold passwords, out of every log."""
@@ -79,7 +83,16 @@ def read(
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
+        source_date=_moment(environment.get("SOURCE_DATE_EPOCH", "")),
     )
+
+
+def _moment(seconds: str) -> datetime | None:
+    # Build systems set it for everybody; what is no time must not stop a search.
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

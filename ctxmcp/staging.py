@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ctxmcp.hosts import PACKAGES, managed_folders
 from ctxmcp.hosts.layout import TOOLS, unit
@@ -94,14 +94,21 @@ def alone(project: Path) -> Iterator[None]:
         return
     descriptor = os.open(project, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _locked(fcntl, descriptor):
+            raise Conflict(
+                f"another installation is running in {project}", hint="Try again when it is done."
+            )
         yield
-    except BlockingIOError:
-        raise Conflict(
-            f"another installation is running in {project}", hint="Try again when it is done."
-        ) from None
     finally:
         os.close(descriptor)
+
+
+def _locked(fcntl: Any, descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sweep(project: Path) -> None:

@@ -64,7 +64,7 @@ class Paper:
     """False where no person looks: a file gets whole lines."""
 
 
-def paper() -> Paper:
+def look() -> Paper:
     """Look at standard output."""
     if not _is_terminal(sys.stdout):
         return Paper()
@@ -122,30 +122,44 @@ def say(text: str) -> None:
     click.echo(text, err=True, color=manners().colour)
 
 
-@dataclass(slots=True)
 class Bar:
-    """A bar that moves, or nothing; `advance` is all that whoever works has to call."""
+    """A bar on standard error, drawn from the first time that there is something to show."""
 
-    _progress: Any = None
-    _task: Any = None
+    def __init__(self, *, drawn: bool) -> None:
+        self._drawn = drawn
+        self._shown: Any = None
+        self._task: Any = None
 
-    def advance(self, steps: int = 1) -> None:
-        """Move the bar."""
-        if self._progress is not None:
-            self._progress.advance(self._task, steps)
+    def at(self, done: int, total: int, words: str) -> None:
+        """Show how much is done, and what was done last."""
+        if not self._drawn:
+            return
+        if self._shown is None:
+            self._start()
+        self._shown.update(self._task, completed=done, total=total, description=one_line(words))
+
+    def _start(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only where a bar is really drawn
+        from rich.progress import Progress  # noqa: PLC0415 - as above
+
+        self._shown = Progress(console=Console(stderr=True), transient=True)
+        self._task = self._shown.add_task("")
+        self._shown.start()
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._shown is not None:
+            self._shown.stop()
 
 
 @contextmanager
-def progress(words: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Bar]:
-    """Show a bar on standard error while something takes time, and only on a terminal."""
-    if quiet or not moves(manners()):
-        yield Bar()
-        return
-    from rich.console import Console  # noqa: PLC0415 - only where a bar is really drawn
-    from rich.progress import Progress  # noqa: PLC0415 - as above
-
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        yield Bar(shown, shown.add_task(words, total=total))
+def progress(*, quiet: bool = False) -> Iterator[Bar]:
+    """Give a bar for what takes time; it is drawn where somebody looks at standard error."""
+    bar = Bar(drawn=not quiet and moves(manners()))
+    try:
+        yield bar
+    finally:
+        bar.end()
 
 
 def moves(wanted: Manners) -> bool:

@@ -173,9 +173,9 @@ def _lean(schema: Any, definitions: Mapping[str, Any]) -> Any:
     if "$ref" in schema:
         # What a model or enum is in general would be read at every field that has one.
         found = definitions[schema["$ref"].rpartition("/")[2]]
-        return _lean({key: found[key] for key in found if key != "description"}, definitions) | {
-            key: value for key, value in schema.items() if key == "description"
-        }
+        general = {key: value for key, value in found.items() if key != "description"}
+        own = {key: value for key, value in schema.items() if key != "$ref"}
+        return _lean(general | own, definitions)
     return {
         key: _properties(value, definitions) if key == "properties" else _lean(value, definitions)
         for key, value in _one_type(schema).items()
@@ -190,9 +190,10 @@ def _properties(properties: Mapping[str, Any], definitions: Mapping[str, Any]) -
 def _one_type(schema: dict[str, Any]) -> dict[str, Any]:
     """Write `anyOf: [{type: X}, {type: null}]` as `type: [X, null]`."""
     match schema.get("anyOf"):
-        case [{"type": str(kind), **rest}, {"type": "null"}]:
+        case [{"type": str(kind)} as first, {"type": "null"}]:
             others = {key: value for key, value in schema.items() if key != "anyOf"}
-            return {"type": [kind, "null"], **rest, **others}
+            nullable: dict[str, Any] = first | {"type": [kind, "null"]} | others
+            return nullable
         case _:
             return schema
 

@@ -1,4 +1,4 @@
-"""The web app: guards outside, dialects inside, one context that opens everything.
+"""The web app: guards outside, dialects inside.
 
     size      bodies have a bound; a refusal can be read by a client that is still sending
     auth      who asks, looked up when an endpoint needs to know
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -22,7 +22,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from registry_core.errors import Internal, RegistryError
-from registry_core.registry import Registry
 from transports import refusals
 from transports.answers import Answers
 from transports.dialects import ctxpkg, leanctx
@@ -36,26 +35,27 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
+    from registry_core.registry import Registry
+
 MOST_BODY = 64 * 1024
 """Bytes of a body where no dialect has a larger limit."""
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(opening: Callable[[], AbstractAsyncContextManager[Registry]]) -> Starlette:
-    """Make the app of the registry that `opening()` opens when the app starts."""
+def create_app(registry: Registry) -> Starlette:
+    """Make the app of an open registry; it follows the registry's log as long as it runs."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
-        async with opening() as registry:
-            answers = await Answers.open(registry.journal)
-            following = asyncio.create_task(answers.follow(), name="answers")
-            try:
-                yield {"opened": Opened(registry, answers)}
-            finally:
-                following.cancel()
-                with suppress(asyncio.CancelledError):
-                    await following
+        answers = await Answers.open(registry.journal)
+        following = asyncio.create_task(answers.follow(), name="answers")
+        try:
+            yield {"opened": Opened(registry, answers)}
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
 
     app = Starlette(
         routes=[*ctxpkg.routes(), *leanctx.routes()],

@@ -79,7 +79,7 @@ class Root(Group):
 @click.version_option(ctxmcp.__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:
-    """A registry of signed, checked context for coding agents.
+    """Publish, find, check and install context for coding agents.
 
     Without a command: on a terminal one screen about what to do next, and with piped input the
     registry as an MCP server.
@@ -93,6 +93,16 @@ def cli(context: click.Context) -> int | None:
 
 def run(words: Sequence[str], said: Mapping[str, Any] = MappingProxyType({})) -> int:
     """Run one command and return its exit code; `said` stands for options of every command."""
+    try:
+        return _attempt(words, said)
+    except (KeyboardInterrupt, click.Abort):
+        terminal.say("interrupted")
+        return Ending.INTERRUPTED
+    except terminal.Unread:
+        return _unread()
+
+
+def _attempt(words: Sequence[str], said: Mapping[str, Any]) -> int:
     as_json = "--json" in words
     try:
         result = cli.main(list(words), prog_name="ctxmcp", standalone_mode=False, obj=dict(said))
@@ -101,11 +111,8 @@ def run(words: Sequence[str], said: Mapping[str, Any] = MappingProxyType({})) ->
         return ending(error)
     except click.ClickException as error:
         return _misused(error, as_json=as_json)
-    except (KeyboardInterrupt, click.Abort):
-        terminal.say("interrupted")
-        return Ending.INTERRUPTED
-    except terminal.Unread:
-        return _unread()
+    except (click.Abort, terminal.Unread):
+        raise
     except Exception as error:  # noqa: BLE001 - the last stop: said in a line, or shown below
         return _unexpected(error, as_json=as_json)
     return int(result or 0)

@@ -39,7 +39,7 @@ def demo() -> int:
     """See all of it in a few seconds: offline, in a temporary folder, leaving nothing behind."""
     from ctxmcp.demo import play  # noqa: PLC0415 - what it plays imports everything
 
-    return play(invocation().quiet)
+    return play(as_json=invocation().json)
 
 
 def welcome() -> int:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctxmcp import settings as reading
+from ctxmcp.terminal import Paper, look
+from registry_core.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ctxmcp.settings import Settings
 
 TOOLSETS = ("main", "more")
+"""What `Operation.toolset` can be; the first is always shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,18 @@ class Invocation:
     toolsets: tuple[str, ...] = ()
     json: bool = False
     quiet: bool = False
+    paper: Paper = Paper()  # noqa: RUF009 - frozen
+    remote: bool = False
+    """Whether `--registry` was said, other than in the environment."""
 
     @property
     def embedded(self) -> Settings:
-        """The settings for what works on the embedded registry alone."""
+        """The settings for what works on the embedded registry alone. Raises Invalid if remote."""
+        if self.remote:
+            raise Invalid(
+                "this works on the machine that holds the registry, not over the network",
+                hint="Leave --registry away, or run it there.",
+            )
         return dataclasses.replace(self.settings, registry="")
 
 
@@ -47,6 +58,8 @@ def invocation() -> Invocation:
         toolsets=tuple(said.get("toolset", ())),
         json=said.get("json", False),
         quiet=said.get("quiet", False),
+        paper=said.get("paper") or look(),
+        remote="registry" in said,
     )
 
 
@@ -78,7 +91,7 @@ def _everywhere() -> list[click.Parameter]:
             "--toolset",
             multiple=True,
             type=click.Choice(TOOLSETS),
-            help="Tools that agents are shown over MCP; repeatable.",
+            help="Tools that agents are shown over MCP beside the main ones.",
         ),
         _option("--json", is_flag=True, help="Print one JSON document."),
         _option("-q", "--quiet", is_flag=True, help="No talk, only data and errors."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 _SAID_EVERYWHERE = frozenset({"project"})
 """Fields that an option of every command gives."""
+
+_PATHS = {
+    "publish": frozenset({"path"}),
+    "verify": frozenset({"target"}),
+    "download": frozenset({"output"}),
+}
+"""Fields that are, or may be, paths on this machine."""
 
 
 def command(name: str) -> click.Command | None:
@@ -48,10 +56,18 @@ def _run(operation: Operation[Any, Any], said: Sequence[Word], /, **values: Any)
     what = invocation()
     given = {word.name: word.value(values[word.name]) for word in said}
     arguments = {name: value for name, value in given.items() if value is not None}
-    with working(what, operation.title):
-        output = asyncio.run(_perform(what, operation.name, arguments))
+    for field in _PATHS.get(operation.name, frozenset()) & arguments.keys():
+        arguments[field] = _from_here(what, arguments[field])
+    output = asyncio.run(_perform(what, operation.name, arguments))
     answer(what, output)
     return _ending(output)
+
+
+def _from_here(what: Invocation, text: str) -> str:
+    """Keep a path what it is to the user, where the project is another folder than this one."""
+    path = Path(text).expanduser().absolute()
+    is_path = what.project.absolute() != Path.cwd() and path.parent.is_dir()
+    return str(path) if is_path and not text.startswith("@") else text
 
 
 async def _perform(what: Invocation, name: str, arguments: Mapping[str, Any]) -> Model:
@@ -59,11 +75,13 @@ async def _perform(what: Invocation, name: str, arguments: Mapping[str, Any]) ->
     from ctxmcp.desk import Desk  # noqa: PLC0415 - as above
 
     async with connect(what.settings) as connection:
-        return await Desk(connection, what.settings, what.project).invoke(name, arguments)
+        desk = Desk(connection, what.settings, what.project)
+        with working(what) as bar:
+            return await desk.invoke(name, arguments, progress=bar.at)
 
 
 def _ending(output: Model) -> Ending:
-    """An answer can be a refusal too: what is altered, or judged not to be used."""
+    """Let an answer be a refusal too: what is altered, or judged not to be used."""
     if isinstance(output, Verified) and not output.ok:
         return Ending.VERIFICATION
     if isinstance(output, Trusted) and output.verdict is Verdict.REFUSE:

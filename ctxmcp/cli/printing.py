@@ -27,7 +27,7 @@ def answer(what: Invocation, output: Model) -> None:
     from ctxmcp.cli.rendering import lines  # noqa: PLC0415 - renders models, which are heavy
 
     def written() -> Sequence[str]:
-        return lines(_harmless(output), terminal.paper())
+        return lines(_harmless(output), what.paper)
 
     document(what, output.model_dump(mode="json"), written)
 
@@ -53,9 +53,9 @@ def talk(what: Invocation, text: str) -> None:
         terminal.say(text)
 
 
-def working(what: Invocation, words: str) -> AbstractContextManager[terminal.Bar]:
-    """Show that something is going on, where somebody looks."""
-    return terminal.progress(words, quiet=what.quiet or what.json)
+def working(what: Invocation) -> AbstractContextManager[terminal.Bar]:
+    """Show how far the work is, where somebody looks."""
+    return terminal.progress(quiet=what.quiet or what.json)
 
 
 def tell(message: str, *, code: str, hint: str = "", as_json: bool = False) -> None:

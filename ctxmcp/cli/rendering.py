@@ -27,7 +27,7 @@ from registry_core.operations.versions import VersionEntry, VersionList
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_COLOURS = {"ok": "green", "trusted": "green", "caution": "yellow"}
+_COLOURS = {"ok ": "green", "trusted": "green", "caution": "yellow"}
 
 
 @singledispatch
@@ -37,7 +37,7 @@ def lines(output: Model, on: Paper) -> Sequence[str]:
     return aligned([row for row in rows if row[1]], on)
 
 
-@lines.register
+@lines.register(SearchResult)
 def _search(output: SearchResult, on: Paper) -> Sequence[str]:
     if not output.hits:
         return ["nothing found"]
@@ -51,7 +51,7 @@ def _search(output: SearchResult, on: Paper) -> Sequence[str]:
     return [*shown, f"{left} more: --cursor {output.next}"] if output.next else shown
 
 
-@lines.register
+@lines.register(Inspected)
 def _inspect(output: Inspected, on: Paper) -> Sequence[str]:
     if output.content.path:
         return output.content.text.splitlines()
@@ -102,7 +102,7 @@ def _readme(output: Inspected) -> list[str]:
     ]
 
 
-@lines.register
+@lines.register(Installation)
 def _install(output: Installation, on: Paper) -> Sequence[str]:
     if output.installed:
         rows = [(place.path, place.what) for place in output.written]
@@ -119,7 +119,7 @@ def _planned(it: Planned) -> tuple[str, str, str, str]:
     return it.ref, it.kind, _size(it.size), f"{signer}{why}{', yanked' if it.yanked else ''}"
 
 
-@lines.register
+@lines.register(Verified)
 def _verify(output: Verified, on: Paper) -> Sequence[str]:
     if not output.checked:
         return ["nothing is installed"]
@@ -127,11 +127,11 @@ def _verify(output: Verified, on: Paper) -> Sequence[str]:
 
 
 def _checked(checked: Checked) -> Iterator[str]:
-    yield f"{_mark('ok' if checked.ok else 'BAD'):<4}{checked.what}"
-    yield from (f"      {one_line(problem)}" for problem in checked.problems)
+    yield f"{_mark('ok ' if checked.ok else 'BAD')} {checked.what}"
+    yield from (f"    {one_line(problem)}" for problem in checked.problems)
 
 
-@lines.register
+@lines.register(Trusted)
 def _trust(output: Trusted, on: Paper) -> Sequence[str]:
     outcomes: dict[str, list[str]] = {}
     for check, outcome in output.checks.items():
@@ -147,19 +147,19 @@ def _trust(output: Trusted, on: Paper) -> Sequence[str]:
     ]
 
 
-@lines.register
+@lines.register(PublishedRelease)
 def _publish(output: PublishedRelease, on: Paper) -> Sequence[str]:
     done = "would publish" if output.dry_run else "published"
     signer = f"signed by {output.signer[:16]}" if output.signer else "unsigned"
     return [
-        f"{done} {_bold(output.published)}  {output.kind}, {_size(output.size)},"
-        f" {output.visibility}, {signer}",
+        f"{done} {_bold(output.published)}",
+        f"  {output.kind}, {_size(output.size)}, {output.visibility}, {signer}",
         f"  sha256 {output.sha256}",
         *(f"  warning: {one_line(warning)}" for warning in output.warnings),
     ]
 
 
-@lines.register
+@lines.register(VersionList)
 def _versions(output: VersionList, on: Paper) -> Sequence[str]:
     names: dict[str, list[str]] = {}
     for name, version in {"latest": output.latest, **output.channels}.items():
@@ -181,7 +181,7 @@ def _version(entry: VersionEntry, names: list[str]) -> tuple[str, ...]:
     )
 
 
-@lines.register
+@lines.register(Located)
 def _download(output: Located, on: Paper) -> Sequence[str]:
     yanked = ", yanked" if output.yanked else ""
     return [
@@ -191,19 +191,19 @@ def _download(output: Located, on: Paper) -> Sequence[str]:
     ]
 
 
-@lines.register
+@lines.register(YankState)
 def _yank(output: YankState, on: Paper) -> Sequence[str]:
     if not output.yanked:
         return [f"{output.ref} resolves again"]
     return [f"{output.ref} is yanked: {one_line(output.reason or '')}"]
 
 
-@lines.register
+@lines.register(VisibilityState)
 def _visibility(output: VisibilityState, on: Paper) -> Sequence[str]:
     return [f"{output.name} is {output.visibility}"]
 
 
-@lines.register
+@lines.register(ChannelState)
 def _channel(output: ChannelState, on: Paper) -> Sequence[str]:
     return [f"{output.name}@{output.channel} is {output.version}"]
 

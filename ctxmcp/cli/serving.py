@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ctxmcp.cli.endings import Ending
-from ctxmcp.cli.invocation import Command, invocation
+from ctxmcp.cli.invocation import TOOLSETS, Command, invocation
 
 if TYPE_CHECKING:
     from ctxmcp.cli.invocation import Invocation
@@ -38,7 +38,7 @@ def mcp() -> int:
 
 def speak(what: Invocation) -> int:
     """Be an MCP server on standard input and output until the input ends."""
-    from ctxmcp.server import main_stdio  # noqa: PLC0415 - brings the MCP SDK
+    from ctxmcp import stdio  # noqa: PLC0415 - brings the MCP SDK
 
-    asyncio.run(main_stdio(what.settings, what.toolsets, what.project))
+    stdio.main(what.settings, frozenset({TOOLSETS[0], *what.toolsets}), what.project)
     return Ending.OK

@@ -55,7 +55,7 @@ def list_(namespace: str | None) -> None:
     what = invocation()
     owned = parse_namespace(namespace.removeprefix("@")) if namespace else None
     found = _with_tokens(what, lambda it: it.list(owned))
-    document(what, {"tokens": [_shown(one) for one in found]}, lambda: _table(found))
+    document(what, {"tokens": [_shown(one) for one in found]}, lambda: _table(what, found))
 
 
 @token.command()
@@ -77,14 +77,14 @@ def _with_tokens(what: Invocation, work: Callable[[Tokens], Awaitable[Any]]) -> 
     return asyncio.run(opened())
 
 
-def _table(found: Sequence[Token]) -> list[str]:
+def _table(what: Invocation, found: Sequence[Token]) -> list[str]:
     if not found:
         return ["there are no tokens"]
     rows = [
         (one.id, f"@{one.namespace}", one.scope, _state(one), terminal.one_line(one.label))
         for one in found
     ]
-    return terminal.aligned(rows, terminal.paper())
+    return terminal.aligned(rows, what.paper)
 
 
 def _state(one: Token) -> str:

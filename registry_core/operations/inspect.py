@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from registry_core.errors import InvalidName, NotFound
-from registry_core.formats import reading
 from registry_core.names import Kind, shown
 from registry_core.operation import Model, operation, package_text
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
@@ -119,6 +118,8 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
 
 
 async def _file_text(registry: Registry, release: Release, path: str) -> str:
+    from registry_core.formats import reading  # noqa: PLC0415 - listing operations reads no package
+
     artifact = await registry.blobs.get(release.sha256)
     candidate = await asyncio.to_thread(reading.read, artifact, release.format)
     file = candidate.file(path)

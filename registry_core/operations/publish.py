@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from registry_core import publish as publishing
 from registry_core.callers import Scope
 from registry_core.errors import Conflict, Forbidden, Invalid, InvalidPackage, Rejected
 from registry_core.formats import MAX_ARTIFACT, Visibility
@@ -86,6 +85,8 @@ async def publish_bytes(
     registry: Registry, caller: Caller, artifact: bytes, *, dry_run: bool
 ) -> PublishedRelease:
     """Publish the bytes of a .ctxpkg, or with `dry_run` check and authorise them only."""
+    from registry_core import publish as publishing  # noqa: PLC0415 - listing publishes nothing
+
     act = publishing.rehearse if dry_run else publishing.publish
     done = await act(registry, caller, artifact)
     return PublishedRelease(

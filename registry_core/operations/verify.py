@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from registry_core.errors import InvalidName, InvalidPackage, NotFound, Tampered
-from registry_core.formats import reading
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import resolve
-from registry_core.verification import Binding
-from registry_core.verification import verify as run_checks
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -61,6 +58,11 @@ async def verify(registry: Registry, caller: Caller, given: Verify) -> Verified:
 
 
 async def _problems(registry: Registry, package: Package, release: Release) -> list[str]:
+    # Whoever lists the operations checks no package.
+    from registry_core.formats import reading  # noqa: PLC0415 - as above
+    from registry_core.verification import Binding  # noqa: PLC0415 - as above
+    from registry_core.verification import verify as run_checks  # noqa: PLC0415 - as above
+
     try:
         artifact = await registry.blobs.get(release.sha256)
         candidate = await asyncio.to_thread(reading.read, artifact, release.format)

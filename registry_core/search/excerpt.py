@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from registry_core.search import Entry
 from registry_core.search.terms import name_terms, spot
@@ -18,24 +17,25 @@ _NOT_PLAIN = re.compile(
 )
 
 
-def why(entry: Entry, wanted: Collection[str], part_of_name: str) -> tuple[tuple[str, ...], str]:
-    """Return where `wanted` was found and a snippet.
+def why(entry: Entry, wanted: frozenset[str], asked: str) -> tuple[tuple[str, ...], str]:
+    """Return where an entry has a term of `wanted`, or `asked` in its name, and a snippet.
 
     Only the first 16 KiB of a body are read; what was found nowhere else was found behind them.
     """
     description, body = plain(entry.description), plain(entry.body[:_READ])
     in_description, in_body = spot(description, wanted), spot(body, wanted)
-    in_name = bool(part_of_name) and part_of_name in entry.name.lower()
     found = {
-        "name": in_name or _any(wanted, name_terms(entry.name)),
-        "tags": _any(wanted, name_terms(" ".join(entry.tags))),
+        "name": _has(entry.name, wanted) or bool(asked and asked in entry.name.lower()),
+        "tags": _has(" ".join(entry.tags), wanted),
         "description": in_description is not None,
         "body": in_body is not None,
     }
     matched = tuple(field for field, there in found.items() if there)
+    if wanted and not matched:
+        matched = ("body",)
     if in_description is None and in_body is not None:
         return matched, window(body, in_body)
-    return matched or ("body",), window(description or body, in_description or 0)
+    return matched, window(description or body, in_description or 0)
 
 
 def plain(text: str) -> str:
@@ -56,5 +56,5 @@ def window(text: str, at: int) -> str:
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
-def _any(wanted: Collection[str], terms: Collection[str]) -> bool:
-    return any(term in wanted for term in terms)
+def _has(text: str, wanted: frozenset[str]) -> bool:
+    return not wanted.isdisjoint(name_terms(text))

@@ -45,13 +45,14 @@ APPLICATION = 0x63747869
 READERS = 3
 BUSY_SECONDS = 10
 MAX_TERMS = 64
-MAX_POSTINGS = 60_000
+MAX_POSTINGS = 40_000
 """A query takes its rarest terms until it has this many, or until these many rows hold one."""
 
 BODY_REPEATS = 3
 """A body counts a term this often at most; more costs time and finds nothing better."""
 
 MAX_DESCRIPTION = 16 * 1024
+MIN_PIECE = 3
 
 _TABLES = """
 create table state (position integer not null);
@@ -67,7 +68,9 @@ create table entry (
   private integer not null,
   tags text not null
 );
-create index entry_by_name on entry (name, id);
+create index entry_by_name on entry (name);
+create index entry_by_plain_name on entry (plain_name);
+create index entry_by_bare_name on entry (bare_name);
 create table document (id integer primary key, description text not null, body text not null);
 create virtual table term using fts5 (name, tags, description, body, tokenize = 'ascii');
 create virtual table vocabulary using fts5vocab (term, row);
@@ -82,35 +85,47 @@ _VISIBLE = """
 """
 
 _LISTED = f"""
-select e.id, 0.0, count(*) over () from entry e where {_VISIBLE}
-order by e.name, e.id limit :limit offset :offset
+select e.id, 0.0 from entry e where {_VISIBLE} order by e.name, e.id limit :limit offset :offset
 """  # noqa: S608 - made of constants
 
-# The name counts twice: once as it is written and once for its parts.
+_LISTED_COUNT = f"select count(*) from entry e where {_VISIBLE}"  # noqa: S608
+
+_CALLED = "select id from entry where plain_name = :asked or bare_name = :asked"
+_BEGINNING = """
+select id from entry where bare_name >= :word and bare_name < :beyond
+union select id from entry where plain_name >= :word and plain_name < :beyond
+"""
+_CONTAINING = "select id from entry where instr(plain_name, :word)"
+
+_MATCHED = f"term match :match and {_VISIBLE}"
+_NAMED = f"""
+(e.id in (select value from json_each(:called)) or e.id in (select value from json_each(:named)))
+  and {_VISIBLE} and e.id not in (select rowid from term where term match :match)
+"""  # noqa: S608 - made of constants
+
+_TIER = """
+case
+  when e.id in (select value from json_each(:called)) then 0
+  when e.id in (select value from json_each(:named)) then 1
+  when instr(e.tags, :tag) then 2
+  else 3
+end
+"""
+
+# The name counts twice, the body little: measured with tests/benchmarks/search_quality.py.
 _RANKED = f"""
-select id, score, count(*) over () from (
-  select e.id, e.name, -bm25(term, 2, 1, 1, 0.15) as score,
-    case
-      when :asked in (e.plain_name, e.bare_name) then 0
-      when :word != '' and 1 in (instr(e.bare_name, :word), instr(e.plain_name, :word)) then 1
-      when instr(e.tags, :tag) then 2
-      else 3
-    end as tier
-  from term join entry e on e.id = term.rowid
-  where term match :match and {_VISIBLE}
+select id, score from (
+  select e.id, e.name, -bm25(term, 2, 1, 1, 0.15) as score, {_TIER} as tier
+  from term join entry e on e.id = term.rowid where {_MATCHED}
   union all
-  select e.id, e.name, 0.0,
-    case
-      when :asked in (e.plain_name, e.bare_name) then 0
-      when 1 in (instr(e.bare_name, :word), instr(e.plain_name, :word)) then 1
-      else 3
-    end
-  from entry e
-  where :word != '' and instr(e.plain_name, :word) and {_VISIBLE}
-    and (length(:word) > 2 or 1 in (instr(e.bare_name, :word), instr(e.plain_name, :word)))
-    and e.id not in (select rowid from term where term match :match)
+  select e.id, e.name, 0.0, {_TIER} from entry e where {_NAMED}
 )
 order by tier, score desc, name, id limit :limit offset :offset
+"""  # noqa: S608 - made of constants
+
+_RANKED_COUNT = f"""
+select (select count(*) from term join entry e on e.id = term.rowid where {_MATCHED})
+  + (select count(*) from entry e where {_NAMED})
 """  # noqa: S608 - made of constants
 
 _PAGE = """
@@ -393,12 +408,33 @@ def _search(connection: sqlite3.Connection, query: Query) -> Hits:
     given = {**_filters(query), **_window(query)}
     with _transaction(connection, "deferred"):
         if not text:
-            return _hits(connection, _LISTED, given, (), "")
+            found = connection.execute(_LISTED, given).fetchall()
+            return _hits(connection, found, _count(connection, _LISTED_COUNT, given), (), "")
         terms = _rarest(connection, name_terms(text))
         asked = _asked(text)
-        word = "" if " " in asked else asked
-        given |= {"asked": asked, "word": word, "tag": _tag(text), "match": _match(terms)}
-        return _hits(connection, _RANKED, given, terms, word)
+        given |= _named(connection, asked, known=bool(terms))
+        given |= {"tag": _tag(text), "match": _match(terms)}
+        found = connection.execute(_RANKED, given).fetchall()
+        return _hits(connection, found, _count(connection, _RANKED_COUNT, given), terms, asked)
+
+
+def _named(connection: sqlite3.Connection, asked: str, *, known: bool) -> dict[str, str]:
+    """Find the packages called `asked`, and those whose name begins with it if it is one word.
+
+    A word that no text holds may be a piece of a name, anywhere in it.
+    """
+    given = {"asked": asked, "word": asked, "beyond": f"{asked}\U0010ffff"}
+    called = _ids(connection, _CALLED, given)
+    if not asked or " " in asked:
+        return {"called": _json(called), "named": "[]"}
+    named = _ids(connection, _BEGINNING, given)
+    if not (named or known) and len(asked) >= MIN_PIECE:
+        named = _ids(connection, _CONTAINING, given)
+    return {"called": _json(called), "named": _json(named)}
+
+
+def _ids(connection: sqlite3.Connection, statement: str, given: dict[str, str]) -> list[int]:
+    return [number for (number,) in connection.execute(statement, given)]
 
 
 def _filters(query: Query) -> dict[str, Any]:
@@ -442,31 +478,23 @@ def _rarest(connection: sqlite3.Connection, terms: Iterable[str]) -> list[str]:
     return chosen
 
 
+def _count(connection: sqlite3.Connection, statement: str, given: dict[str, Any]) -> int:
+    return int(connection.execute(statement, given).fetchone()[0])
+
+
 def _hits(
     connection: sqlite3.Connection,
-    statement: str,
-    given: dict[str, Any],
+    found: list[tuple[int, float]],
+    total: int,
     terms: Sequence[str],
-    word: str,
+    asked: str,
 ) -> Hits:
-    rows = connection.execute(statement, given).fetchall()
-    if not rows:
-        return Hits((), _total(connection, statement, given))
-    scores = {number: score for number, score, _ in rows}
+    scores = dict(found)
     page = connection.execute(_PAGE, (_json(scores),))
-    hits = tuple(_hit(row[1:], scores[row[0]], terms, word) for row in page)
-    return Hits(hits, rows[0][2])
+    return Hits(tuple(_hit(row[1:], scores[row[0]], terms, asked) for row in page), total)
 
 
-def _total(connection: sqlite3.Connection, statement: str, given: dict[str, Any]) -> int:
-    """Count where a page beyond the last one has no row that could say it."""
-    if not given["offset"]:
-        return 0
-    first = connection.execute(statement, {**given, "limit": 1, "offset": 0}).fetchone()
-    return int(first[2]) if first else 0
-
-
-def _hit(row: tuple[Any, ...], score: float, terms: Sequence[str], word: str) -> Hit:
+def _hit(row: tuple[Any, ...], score: float, terms: Sequence[str], asked: str) -> Hit:
     key, name, kind, namespace, private, tags, description, body = row
     entry = Entry(
         key=key,
@@ -478,5 +506,5 @@ def _hit(row: tuple[Any, ...], score: float, terms: Sequence[str], word: str) ->
         tags=tuple(tags.strip(_SEPARATOR).split(_SEPARATOR * 2)),
         body=body,
     )
-    matched, snippet = why(entry, frozenset(terms), word)
-    return Hit(key, name, score, matched if terms or word else (), snippet)
+    matched, snippet = why(entry, frozenset(terms), asked)
+    return Hit(key, name, score, matched, snippet)

@@ -7,7 +7,6 @@ M. F. Porter, "An algorithm for suffix stripping", 1980, in its five steps. A st
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 _C = "[^aeiou][^aeiouy]*"
 _V = "[aeiouy][aeiou]*"
@@ -43,7 +42,6 @@ _suffix_3 = _longest(list(_STEP_3)).fullmatch
 _suffix_4 = _longest(_STEP_4).fullmatch
 
 
-@lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
     """Stem a lowercase word; what is not 3 to 40 of a-z stays as it is."""
     if not _WORD.fullmatch(word):

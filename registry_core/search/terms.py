@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 from registry_core.search.porter import stem
 
@@ -36,50 +36,48 @@ _MARKS = "".join(
     mark for mark in map(chr, range(0x300, 0x1E00)) if unicodedata.category(mark)[0] == "M"
 )
 _LETTERS = rf"[^\W_{_UNSPACED}]"
-_WORD = re.compile(rf"[{_UNSPACED}]+|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
+_WORD = re.compile(rf"[{_UNSPACED}]{{1,{MAX_TERM}}}|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 _PAIRED = re.compile(f"[{_UNSPACED}]")
 _HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def text_terms(text: str) -> list[str]:
     """Return the terms of running text, repetitions included."""
-    return [term for word in _WORD.findall(text) for term in _terms(word)]
+    return [term for word in _WORD.findall(text) for term in _terms(word[: MAX_TERM + 1])]
 
 
 def name_terms(text: str) -> list[str]:
     """Return the terms of a text that may hold identifiers: these count whole and in parts."""
-    return [term for word in _WORD.findall(text) for part in _parts(word) for term in _terms(part)]
+    words = (part for word in _WORD.findall(text) for part in _parts(word))
+    return [term for word in words for term in _terms(word[: MAX_TERM + 1])]
 
 
-def spot(text: str, wanted: Collection[str]) -> int | None:
+def spot(text: str, wanted: frozenset[str]) -> int | None:
     """Return where the first word begins that has one of the terms `wanted`."""
-    for word in _WORD.finditer(text):
-        if any(term in wanted for term in _terms(word[0])):
-            return word.start()
+    if wanted:
+        for word in _WORD.finditer(text):
+            if not wanted.isdisjoint(_terms(word[0][: MAX_TERM + 1])):
+                return word.start()
     return None
 
 
-def _terms(word: str) -> Iterator[str]:
+# Texts repeat their words: nine in ten were seen before.
+@lru_cache(maxsize=1 << 16)
+def _terms(word: str) -> tuple[str, ...]:
     if word.isascii():
-        yield from _stemmed(word.lower())
-        return
-    for part in _WORD.findall(_folded(word)):
-        if _PAIRED.match(part):
-            yield from _pairs(part)
-        else:
-            yield from _stemmed(part)
+        return _stemmed(word.lower())
+    parts = _WORD.findall(_folded(word))
+    return tuple(term for part in parts for term in (_pairs(part) or _stemmed(part)))
 
 
-def _stemmed(word: str) -> Iterator[str]:
-    if len(word) <= MAX_TERM and word not in STOP_WORDS:
-        yield stem(word)
+def _stemmed(word: str) -> tuple[str, ...]:
+    return () if len(word) > MAX_TERM or word in STOP_WORDS else (stem(word),)
 
 
-def _pairs(run: str) -> Iterator[str]:
-    if len(run) == 1:
-        yield run
-    for index in range(len(run) - 1):
-        yield run[index : index + 2]
+def _pairs(run: str) -> tuple[str, ...]:
+    if not _PAIRED.match(run):
+        return ()
+    return tuple(run[index : index + 2] for index in range(len(run) - 1)) or (run,)
 
 
 def _parts(word: str) -> list[str]:

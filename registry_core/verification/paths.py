@@ -1,14 +1,14 @@
 """Every file has a plain relative path, and no two files are in each other's way.
 
 The rules are those of `archives.check_paths`, which readers apply while they read; here they hold
-for every candidate, whichever way it was made.
+for every candidate, whichever way it was made. A path that some file system cannot hold is marked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from registry_core.archives import check_paths
+from registry_core.archives import check_paths, check_portable
 from registry_core.errors import InvalidPackage
 from registry_core.formats import Candidate
 from registry_core.verification.report import Binding, Finding, Severity
@@ -16,18 +16,20 @@ from registry_core.verification.report import Binding, Finding, Severity
 NAME = "paths"
 
 
-def check(candidate: Candidate, binding: Binding | None) -> Iterable[Finding]:
-    """Report the first path that cannot be written to every disk as it is."""
+def check(candidate: Candidate, binding: Binding | None) -> Iterator[Finding]:
+    """Report the first path that is unsafe, or else the first that is not portable."""
     try:
         check_paths(file.path for file in candidate.files)
     except InvalidPackage as error:
-        return [
-            Finding(
-                rule=f"{NAME}/unsafe",
-                severity=Severity.BLOCK,
-                message=error.message,
-                place=error.place,
-                fix="Rename the file.",
-            )
-        ]
-    return []
+        yield _finding("unsafe", Severity.BLOCK, error)
+        return
+    try:
+        for file in candidate.files:
+            check_portable(file.path)
+    except InvalidPackage as error:
+        yield _finding("portable", Severity.WARNING, error)
+
+
+def _finding(rule: str, severity: Severity, error: InvalidPackage) -> Finding:
+    reason = error.message.removeprefix(f"{error.place}: ")
+    return Finding(f"{NAME}/{rule}", severity, reason, error.place, "Rename the file.")

@@ -6,7 +6,7 @@ its value is plainly a placeholder or a published demonstration; then it is a wa
 name rule, place, line and the first four characters, never the value.
 
 Time is linear in the text: a detector starts only where one of its literal keywords stands, its
-pattern is anchored there, and one that fails reads no further than the next keyword could start.
+pattern is anchored there, and what a pattern reads is bounded or read by no other attempt.
 """
 
 from __future__ import annotations

@@ -1,0 +1,89 @@
+"""The commands on files and folders alone: `keygen`, `pack` and `remove`. No registry is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ctxmcp import terminal
+from ctxmcp.cli.invocation import Command, invocation
+from ctxmcp.cli.printing import document, talk
+from registry_core.errors import Conflict
+
+if TYPE_CHECKING:
+    from ctxmcp.cli.invocation import Invocation
+    from ctxmcp.install import Removal
+
+
+@click.command(cls=Command)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to keep it in.")
+def keygen(output: Path | None) -> None:
+    """Make a signing key; what you publish is signed with it."""
+    from ctxmcp.pack import generate_key  # noqa: PLC0415 - brings the formats
+
+    what = invocation()
+    path = output or what.settings.key_file
+    key = generate_key(path)
+    found = {"public_key": key.public_key, "path": str(path)}
+    document(what, found, lambda: [f"public key {key.public_key}", f"kept in {path}"])
+    talk(what, "The file is the key: whoever has it signs as you. Keep a copy where nobody looks.")
+
+
+@click.command(cls=Command, arguments=[("PATH", "A skill, agent or tool, or a .ctxpkg.")])
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="@ns/name, where the source does not say it.")
+@click.option("--version", default="", help="Where the source does not say it.")
+@click.option("--private", is_flag=True, help="Only for the namespace.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
+def pack(path: Path, name: str, version: str, *, private: bool, output: Path | None) -> None:
+    """Pack and sign a skill, an agent or a tool into a .ctxpkg, without publishing it."""
+    from ctxmcp import pack as packing  # noqa: PLC0415 - brings the formats
+    from registry_core.formats import ctxpkg  # noqa: PLC0415 - as above
+
+    what = invocation()
+    settings = what.settings
+    artifact = packing.pack(
+        path,
+        key=lambda: packing.load_key(settings),
+        created_at=settings.source_date or datetime.now(UTC),  # noqa: TID251 - the user's clock
+        label=packing.Label(name, version, private),
+    )
+    made = ctxpkg.read(artifact)
+    file = output or Path(f"{made.name.removeprefix('@').replace('/', '-')}-{made.version}.ctxpkg")
+    _write_new(file, artifact)
+    found = {"ref": f"{made.name}@{made.version}", "path": str(file), "sha256": made.sha256}
+    document(what, found, lambda: [str(file)])
+
+
+def _write_new(file: Path, data: bytes) -> None:
+    from ctxmcp import staging  # noqa: PLC0415 - knows the agent hosts, which takes a while
+
+    if file.exists() and file.read_bytes() != data:
+        raise Conflict(f"{file} exists and is another file", hint="Name another: -o FILE.")
+    staging.write_file(file, data)
+
+
+@click.command(cls=Command, arguments=[("REF...", "@ns/name of what is installed.")])
+@click.argument("refs", metavar="REF...", nargs=-1, required=True)
+def remove(refs: tuple[str, ...]) -> None:
+    """Remove packages from the project, and those that only they needed."""
+    from ctxmcp import install  # noqa: PLC0415 - knows the agent hosts, which takes a while
+    from ctxmcp.staging import Places  # noqa: PLC0415 - as above
+
+    what = invocation()
+    project = what.project.absolute()
+    site = install.Site(Places(project, what.settings.tools_dir), what.settings.home)
+    gone = install.remove(site, refs)
+    document(what, gone.model_dump(mode="json"), lambda: _removed(what, gone))
+
+
+def _removed(what: Invocation, gone: Removal) -> list[str]:
+    rows = [(terminal.one_line(place.path), place.what) for place in gone.written]
+    return [
+        f"removed {', '.join(map(terminal.one_line, gone.removed)) or 'nothing'}",
+        *terminal.aligned(rows, what.paper, indent="  "),
+        *(f"note: {terminal.one_line(note)}" for note in gone.notes),
+    ]

@@ -1,0 +1,251 @@
+"""Installing into a project and removing from it: plan, fetch, verify, stage, decide, move, lock.
+
+    plan      the registry resolves; its answer is held against the request and the lock
+    fetch     under the planned size, a few at once
+    verify    digest, then the registry's own checks, under the planned name, version and signer
+    stage     every file on the project's disk, in a folder that no agent host watches
+    decide    against what stands there; a conflict ends here, and nothing was written
+    move      the lock says what may be old or new, the files are renamed, the lock says what is
+
+Nothing is ever run. A crash leaves each target as it was or as it shall be, and the next
+installation goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from ctxmcp import changes as changing
+from ctxmcp import check, hosts, planning, staging
+from ctxmcp import lock as locking
+from ctxmcp.changes import Changes, Staged
+from ctxmcp.hosts import Audience
+from ctxmcp.hosts.layout import Layout, lay_out, unit
+from ctxmcp.hosts.rendering import link_text
+from ctxmcp.lock import LOCK, Lock, Locked
+from ctxmcp.staging import Places, Stage
+from registry_core.errors import NotFound
+from registry_core.names import Reference, Version
+from registry_core.operation import Model
+from registry_core.operations.install import Installation, Planned, Written
+from registry_core.verification import Binding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ctxmcp.connection import Connection
+
+AT_ONCE = 4
+Progress = Callable[[int, int, str], Awaitable[None] | None]
+"""Told how many of how many steps are done, and which was the last."""
+
+
+class Removal(Model):
+    """What was removed, and what of it was kept."""
+
+    removed: list[str] = Field(description="@ns/name@version of each.")
+    project: str
+    written: list[Written]
+    lock: str
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where packages are installed, and whose hosts are looked for."""
+
+    places: Places
+    home: Path
+
+    @property
+    def project(self) -> Path:
+        """The folder of the project."""
+        return self.places.project
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    refs: Sequence[str]
+    frozen: bool = False
+    dry_run: bool = False
+
+
+async def install(
+    connection: Connection, site: Site, wish: Wish, progress: Progress | None = None
+) -> Installation:
+    """Install packages and what they need.
+
+    Raises what `planning.plan` raises, Tampered, Rejected, InvalidPackage, and Conflict.
+    """
+    with staging.alone(site.project):
+        lock = locking.read(site.project)
+        plan = await planning.plan(connection, wish.refs, lock, frozen=wish.frozen)
+        if wish.dry_run:
+            return Installation(plan=plan, project=str(site.project), notes=[*_notes(plan)])
+        staging.sweep(site.project)
+        with Stage(site.places) as stage:
+            bench = _bench(stage, site, lock, connection.base)
+            fetched = await _fetch_all(connection, bench, plan, progress)
+            changes = await asyncio.to_thread(_commit, stage, fetched, lock)
+    return Installation(
+        plan=plan,
+        installed=True,
+        project=str(site.project),
+        written=changes.written(),
+        lock=LOCK,
+        notes=[*_notes(plan), *(n for f in fetched for n in f.notes), *changes.notes()],
+    )
+
+
+def remove(site: Site, refs: Sequence[str]) -> Removal:
+    """Remove installed packages, and those that nothing needs any more.
+
+    Raises NotFound for what is not installed.
+    """
+    with staging.alone(site.project):
+        lock = locking.read(site.project)
+        names = [_installed_name(ref, lock) for ref in refs]
+        unwanted = [lock.packages[n].model_copy(update={"requested": False}) for n in names]
+        rest = lock.with_(unwanted)
+        roots = [entry.name for entry in rest.packages.values() if entry.requested]
+        stays = planning.needed(roots, rest.packages)
+        leaving = [entry for entry in rest.packages.values() if entry.name not in stays]
+        changes = changing.decide(site.places, (), leaving, lock)
+        with Stage(site.places) as stage:
+            after = rest.with_((), without=[entry.name for entry in leaving])
+            changing.write_lock(site.project, changing.meanwhile(changes, (), leaving, rest))
+            changing.carry_out(stage, changes, after)
+    return Removal(
+        removed=[entry.ref for entry in leaving],
+        project=str(site.project),
+        written=changes.written(),
+        lock=LOCK,
+        notes=[f"{name} stays: another package needs it" for name in names if name in stays],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """One package that was verified and stands in staging."""
+
+    staged: Staged
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What every package of one installation is prepared with."""
+
+    stage: Stage
+    audience: Audience
+    linking: bool
+    registry: str
+
+    def prepare(self, planned: Planned, data: bytes) -> _Fetched:
+        """Verify an artifact as what was planned, and stage what it becomes."""
+        name, version = planning.split(planned)
+        check.check_digest(f"download of {planned.ref}", data, planned.sha256)
+        package = check.read_artifact(
+            data,
+            planned.media_type,
+            Binding(name, version),
+            kind=planned.kind,
+            signer=planned.signer,
+        )
+        layout = lay_out(package, self.audience, linking=self.linking)
+        entry = Locked(
+            name=str(name),
+            version=str(version),
+            artifact_sha256=planned.sha256,
+            registry=self.registry,
+            kind=planned.kind,
+            signer=planned.signer or "",
+            requested=planned.requested,
+            dependencies=planned.dependencies,
+            targets=self._staged(layout),
+        )
+        what = {file.target: file.what for file in layout.files}
+        return _Fetched(Staged(entry, what), layout.notes)
+
+    def _staged(self, layout: Layout) -> dict[str, str]:
+        put, link = self.stage.put, self.stage.link
+        files = {f.target: put(f.target, f.data, executable=f.executable) for f in layout.files}
+        return files | {target: link(target, link_text(target)) for target in layout.links}
+
+
+async def _fetch_all(
+    connection: Connection, bench: _Bench, plan: Sequence[Planned], progress: Progress | None
+) -> list[_Fetched]:
+    """Fetch, verify and stage every planned release; the first refusal ends all."""
+    turns, done = asyncio.Semaphore(AT_ONCE), 0
+
+    async def one(planned: Planned) -> _Fetched:
+        nonlocal done
+        async with turns:
+            data = await connection.artifact(planned.url, planned.sha256, planned.size)
+            fetched = await asyncio.to_thread(bench.prepare, planned, data)
+        done += 1
+        await _tell(progress, done, len(plan), planned.ref)
+        return fetched
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(planned)) for planned in plan]
+    except ExceptionGroup as found:
+        raise found.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _tell(progress: Progress | None, done: int, total: int, message: str) -> None:
+    told = progress(done, total, message) if progress else None
+    if told is not None:
+        await told
+
+
+def _bench(stage: Stage, site: Site, lock: Lock, registry: str) -> _Bench:
+    audience = hosts.audience(site.project, site.home)
+    linking = stage.links_work() and not _has_copies(audience, lock)
+    return _Bench(stage, audience, linking, registry)
+
+
+def _has_copies(audience: Audience, lock: Lock) -> bool:
+    """Tell whether skills were copied here: what began with copies goes on with them."""
+    return any(
+        target.startswith(f"{folder}/") and target != unit(target)
+        for folder in audience.skill_folders
+        for target in lock.owners()
+    )
+
+
+def _commit(stage: Stage, fetched: Sequence[_Fetched], lock: Lock) -> Changes:
+    staged = [one.staged for one in fetched]
+    changes = changing.decide(stage.places, staged, (), lock)
+    if changes.any:
+        changing.write_lock(stage.places.project, changing.meanwhile(changes, staged, (), lock))
+    changing.carry_out(stage, changes, lock.with_(one.entry for one in staged))
+    return changes
+
+
+def _notes(plan: Sequence[Planned]) -> Iterator[str]:
+    for release in plan:
+        if release.yanked:
+            yield f"{release.ref} is yanked by its publisher: look for another version"
+        if release.signer is None:
+            yield f"{release.ref} is not signed: nobody vouches for it"
+
+
+def _installed_name(ref: str, lock: Lock) -> str:
+    reference = Reference.parse(ref)
+    entry = lock.packages.get(str(reference.name))
+    if entry is None:
+        raise NotFound(f"{reference.name} is not installed here")
+    if isinstance(reference.selector, Version) and str(reference.selector) != entry.version:
+        raise NotFound(f"{reference} is not installed here", hint=f"{entry.ref} is.")
+    return entry.name

@@ -1,0 +1,74 @@
+"""A user's machine to act on: an embedded registry, a project, a home, and a desk over them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctxmcp import wiring
+from ctxmcp.connection import Embedded
+from ctxmcp.desk import Desk
+from ctxmcp.settings import Settings
+from registry_core.callers import OWNER
+from registry_core.operations.install import Installation
+from registry_core.operations.verify import Verified
+from registry_core.publish import publish
+from registry_core.registry import Registry
+from world import MOMENT, package
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything on it."""
+
+    registry: Registry
+    desk: Desk
+    settings: Settings
+    project: Path
+
+    async def publish(self, name: str, version: str = "1.0.0", **options: object) -> bytes:
+        made = package(name, version, **options)  # type: ignore[arg-type]
+        await publish(self.registry, OWNER, made)
+        return made
+
+    async def install(self, *refs: str, **options: object) -> Installation:
+        done = await self.desk.invoke("install", {"refs": list(refs), **options})
+        assert isinstance(done, Installation)
+        return done
+
+    async def verify(self, target: str = "") -> Verified:
+        found = await self.desk.invoke("verify", {"target": target})
+        assert isinstance(found, Verified)
+        return found
+
+    def text(self, path: str) -> str:
+        return (self.project / path).read_text()
+
+    def tree(self) -> dict[str, str | bytes]:
+        """Every file and link of the project."""
+        return {
+            path.relative_to(self.project).as_posix(): str(path.readlink())
+            if path.is_symlink()
+            else path.read_bytes()
+            for path in sorted(self.project.rglob("*"))
+            if path.is_symlink() or path.is_file()
+        }
+
+
+@asynccontextmanager
+async def machine(folder: Path) -> AsyncIterator[Machine]:
+    settings = Settings(
+        data_dir=folder / "data",
+        key_file=folder / "keys/signing.key",
+        tools_dir=folder / "tools",
+        home=folder / "home",
+    )
+    project = folder / "project"
+    project.mkdir()
+    settings.home.mkdir()
+    async with wiring.open_registry(settings) as registry:
+        connection = Embedded(registry, "file:///registry")
+        desk = Desk(connection, settings, project, clock=lambda: MOMENT)
+        yield Machine(registry, desk, settings, project)
