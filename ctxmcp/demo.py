@@ -191,7 +191,7 @@ def _flip(file: Path, behind: bytes) -> None:
 
 
 def _context(source: Path, settings: Settings) -> bytes:
-    """Make a package of knowledge, in the shape in which lean-ctx exports it, of a file of facts."""
+    """Make a package of knowledge, in the shape lean-ctx exports, of a file of facts."""
     facts = json.loads(source.read_text("utf-8"))
     moment = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - the user's clock
     written = moment.isoformat().replace("+00:00", "Z")

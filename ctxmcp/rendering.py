@@ -62,9 +62,8 @@ class Marks:
     def block(self, text: str, ref: str = "") -> str:
         """Mark text of one or more lines."""
         label = f' ref="{ref}"' if ref else ""
-        return (
-            f"<package-data{label} id={self.word}>\n{_data(text)}\n</package-data id={self.word}>"
-        )
+        data = _data(text).removesuffix("\n")
+        return f"<package-data{label} id={self.word}>\n{data}\n</package-data id={self.word}>"
 
     def inline(self, text: str) -> str:
         """Mark a text that stands on a line."""

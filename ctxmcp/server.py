@@ -177,21 +177,20 @@ def _annotations(operation: Operation[Any, Any]) -> ToolAnnotations:
     )
 
 
-def _outline(schema: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
-    """Keep of an output schema the names of the fields, and the types of those that are no texts.
+def _outline(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of an output schema the outer fields and their types.
 
-    A host may show it to its model with every request, so it has to be short.
+    A host may show it to its model with every request, and what is inside names itself.
     """
-    if depth > 1 or schema.get("type") not in ("object", "array", "integer", "boolean"):
-        return {}
-    kept: dict[str, Any] = {"type": schema["type"]}
-    if "properties" in schema:
-        kept["properties"] = {
-            name: _outline(field, depth + 1) for name, field in schema["properties"].items()
-        }
-    if items := _outline(schema.get("items", {}), depth):
-        kept["items"] = items
-    return kept
+    fields = schema["properties"].items()
+    return {"type": "object", "properties": {name: _type(field) for name, field in fields}}
+
+
+def _type(field: Mapping[str, Any]) -> dict[str, Any]:
+    if "anyOf" in field:
+        return {"anyOf": [_type(one) for one in field["anyOf"]]}
+    kept: dict[str, Any] = {"type": field["type"]}
+    return kept | {"items": _type(field["items"])} if "items" in field else kept
 
 
 def answered(output: Model) -> CallToolResult:

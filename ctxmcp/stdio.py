@@ -11,9 +11,10 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from registry_core.errors import Unavailable
 from transports import stdio
 
 if TYPE_CHECKING:
@@ -121,7 +122,14 @@ async def open_desk(settings: Settings, project: Path) -> AsyncIterator[Desk]:
     from ctxmcp.connection import connect  # noqa: PLC0415 - imported just now
     from ctxmcp.desk import Desk  # noqa: PLC0415 - as above
 
-    async with connect(settings) as connection:
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(connect(settings))
+        except OSError as error:
+            raise Unavailable(
+                f"the registry in {settings.data_dir} cannot be opened: {error.strerror or error}",
+                hint="--data-dir or CTXMCP_DATA_DIR names another folder.",
+            ) from error
         yield Desk(connection, settings, project)
 
 

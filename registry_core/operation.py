@@ -178,24 +178,13 @@ def _lean(schema: Any, definitions: Mapping[str, Any]) -> Any:
         return _lean(general | own, definitions)
     return {
         key: _properties(value, definitions) if key == "properties" else _lean(value, definitions)
-        for key, value in _one_type(schema).items()
+        for key, value in schema.items()
         if key not in _UNREAD or (key == "additionalProperties" and isinstance(value, dict))
     }
 
 
 def _properties(properties: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _lean(schema, definitions) for name, schema in properties.items()}
-
-
-def _one_type(schema: dict[str, Any]) -> dict[str, Any]:
-    """Write `anyOf: [{type: X}, {type: null}]` as `type: [X, null]`."""
-    match schema.get("anyOf"):
-        case [{"type": str(kind)} as first, {"type": "null"}]:
-            others = {key: value for key, value in schema.items() if key != "anyOf"}
-            nullable: dict[str, Any] = first | {"type": [kind, "null"]} | others
-            return nullable
-        case _:
-            return schema
 
 
 def _brief(field: dict[str, Any]) -> dict[str, Any]:

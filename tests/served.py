@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
-from world import World, package
 
 from ctxmcp.serving import running
 from registry_core import callers
 from registry_core.callers import OWNER
 from transports.http import create_app
+from world import World, package
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,25 @@ class Root(Group):
             raise click.NoSuchCommand(args[0], possibilities=names, ctx=error.ctx) from None
 
 
+def _version(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value:
+        terminal.put(f"ctxmcp {ctxmcp.__version__}")  # read only now: it takes a while to find
+        context.exit()
+
+
 @click.group(
     cls=Root,
     invoke_without_command=True,
     epilog=f"Other names: {', '.join(f'{new} = {old}' for new, old in ALIASES.items())}.",
 )
-@click.version_option(ctxmcp.__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(context: click.Context) -> int | None:
     """Publish, find, check and install context for coding agents.

@@ -79,7 +79,7 @@ def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
         "sha256": output.sha256,
         "needs": ", ".join(_need(need.name, need.requirement) for need in output.dependencies),
         "asks for": "; ".join(f"{n}: {_words(v)}" for n, v in output.permissions.items() if v)
-        or "nothing",
+        or "nothing that it says",
         "costs": f"about {output.cost.listed:,} tokens always, {output.cost.read:,} when all read",
     }
     yield from ((name, one_line(value)) for name, value in facts.items() if value)

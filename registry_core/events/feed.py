@@ -49,5 +49,7 @@ class Feed:
                 position = batch[-1].id
                 yield batch
                 continue
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the wake-up.
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), POLL)
+                async with asyncio.timeout(POLL):
+                    await wake.wait()

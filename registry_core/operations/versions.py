@@ -8,7 +8,7 @@ from pydantic import Field
 
 from registry_core.errors import InvalidName, NotFound
 from registry_core.names import Kind, PackageName
-from registry_core.operation import Model, operation
+from registry_core.operation import Model, operation, package_text
 from registry_core.operations.naming import MOST_REFERENCE
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class VersionEntry(Model):
     size: int
     signer: str | None
     yanked: bool
-    yank_reason: str | None
+    yank_reason: str | None = Field(json_schema_extra=package_text())
     downloads: int
 
 

@@ -17,6 +17,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
@@ -45,8 +46,10 @@ APPLICATION = 0x63747869
 READERS = 3
 BUSY_SECONDS = 10
 MAX_TERMS = 64
-MAX_POSTINGS = 40_000
-"""A query takes its rarest terms until it has this many, or until these many rows hold one."""
+MAX_SEED = 10_000
+"""A query keeps this many terms, its rarest. It finds the entries that hold one of the rarest of
+these, as many as share this many postings; all terms then score them. At 20,000 entries the first
+ten hits are those that scoring every entry gives."""
 
 BODY_REPEATS = 3
 """A body counts a term this often at most; more costs time and finds nothing better."""
@@ -97,10 +100,9 @@ union select id from entry where plain_name >= :word and plain_name < :beyond
 """
 _CONTAINING = "select id from entry where instr(plain_name, :word)"
 
-_MATCHED = f"term match :match and {_VISIBLE}"
 _NAMED = f"""
 (e.id in (select value from json_each(:called)) or e.id in (select value from json_each(:named)))
-  and {_VISIBLE} and e.id not in (select rowid from term where term match :match)
+  and {_VISIBLE} and e.id not in (select rowid from term where term match :seed)
 """  # noqa: S608 - made of constants
 
 _TIER = """
@@ -116,7 +118,8 @@ end
 _RANKED = f"""
 select id, score from (
   select e.id, e.name, -bm25(term, 2, 1, 1, 0.15) as score, {_TIER} as tier
-  from term join entry e on e.id = term.rowid where {_MATCHED}
+  from term join entry e on e.id = term.rowid where term match :match and {_VISIBLE}
+    and (:seed = :match or term.rowid in (select rowid from term where term match :seed))
   union all
   select e.id, e.name, 0.0, {_TIER} from entry e where {_NAMED}
 )
@@ -124,7 +127,8 @@ order by tier, score desc, name, id limit :limit offset :offset
 """  # noqa: S608 - made of constants
 
 _RANKED_COUNT = f"""
-select (select count(*) from term join entry e on e.id = term.rowid where {_MATCHED})
+select (select count(*) from term join entry e on e.id = term.rowid
+    where term match :seed and {_VISIBLE})
   + (select count(*) from entry e where {_NAMED})
 """  # noqa: S608 - made of constants
 
@@ -410,10 +414,10 @@ def _search(connection: sqlite3.Connection, query: Query) -> Hits:
         if not text:
             found = connection.execute(_LISTED, given).fetchall()
             return _hits(connection, found, _count(connection, _LISTED_COUNT, given), (), "")
-        terms = _rarest(connection, name_terms(text))
+        terms, seed = _rarest(connection, name_terms(text))
         asked = _asked(text)
         given |= _named(connection, asked, known=bool(terms))
-        given |= {"tag": _tag(text), "match": _match(terms)}
+        given |= {"tag": _tag(text), "match": _match(terms), "seed": _match(seed)}
         found = connection.execute(_RANKED, given).fetchall()
         return _hits(connection, found, _count(connection, _RANKED_COUNT, given), terms, asked)
 
@@ -462,20 +466,16 @@ def _match(terms: Iterable[str]) -> str:
     return " OR ".join(f'"{term}"' for term in terms) or '""'
 
 
-def _rarest(connection: sqlite3.Connection, terms: Iterable[str]) -> list[str]:
-    """Choose the terms to ask for: known ones, rarest first, within the limits."""
+def _rarest(connection: sqlite3.Connection, terms: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Choose the terms to ask for, rarest first, and those of them that an entry has to hold."""
     rows = connection.execute(_RARITY, (_json(dict.fromkeys(terms)),)).fetchall()
     rows.sort(key=lambda row: row[1])
-    half = connection.execute("select count(*) from entry").fetchone()[0] / 2
-    chosen: list[str] = []
-    postings = 0
-    for term, count in rows[:MAX_TERMS]:
-        postings += count
-        # BM25 gives a term that half of the entries hold no weight.
-        if chosen and (count > half or postings > MAX_POSTINGS):
-            break
-        chosen.append(term)
-    return chosen
+    # BM25 gives a term that half of the entries hold no weight.
+    half = _count(connection, "select count(*) from entry", {}) / 2
+    chosen = [row for row in rows if row[1] <= half][:MAX_TERMS] or rows[:1]
+    postings = accumulate(count for _, count in chosen)
+    seed = [term for (term, _), sum_ in zip(chosen, postings, strict=True) if sum_ <= MAX_SEED]
+    return [term for term, _ in chosen], seed or [chosen[0][0]] if chosen else []
 
 
 def _count(connection: sqlite3.Connection, statement: str, given: dict[str, Any]) -> int:

@@ -1,100 +1,29 @@
-"""The command line, run as a user runs it, on an embedded registry."""
+"""The command line itself: starting, options, exit codes, output; and the tokens."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from shell import Shell, process
 
 import ctxmcp
-from ctxmcp import cli
 from ctxmcp.cli.endings import EXIT_CODES, Ending, ending
 from registry_core import errors
 from registry_core.operations import CATALOG
-
-EXAMPLES = Path(ctxmcp.__file__).parent / "examples"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Standard output, which has to be one JSON document and nothing else."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Shell:
-    """A user at a prompt in a project folder."""
-
-    folder: Path
-    capture: pytest.CaptureFixture[str]
-
-    def __call__(self, *words: str) -> Said:
-        self.capture.readouterr()
-        code = cli.run(words)
-        out, err = self.capture.readouterr()
-        return Said(code, out, err)
-
-    def ok(self, *words: str) -> Said:
-        said = self(*words)
-        assert said.code == 0, said
-        return said
-
-    def publish(self, example: str, *more: str) -> Said:
-        name = f"@demo/{Path(example).stem.replace('_', '-')}"
-        return self.ok("publish", str(EXAMPLES / example), "--name", name, *more)
 
 
 @pytest.fixture
 def shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Shell:
-    for name, value in surroundings(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    for name in ("CTXPKG_REGISTRY", "CTXPKG_TOKEN", "CTXMCP_DEBUG", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "project").mkdir()
-    monkeypatch.chdir(tmp_path / "project")
-    return Shell(tmp_path, capsys)
-
-
-def surroundings(folder: Path) -> Mapping[str, str]:
-    return {
-        "HOME": str(folder / "home"),
-        "XDG_DATA_HOME": str(folder / "data"),
-        "XDG_CONFIG_HOME": str(folder / "config"),
-        "CTXMCP_DATA_DIR": str(folder / "registry"),
-        "CTXMCP_KEY": str(folder / "signing.key"),
-        "NO_COLOR": "1",
-    }
-
-
-def process(folder: Path, *command: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **surroundings(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run(
-        [sys.executable, *command],
-        env=environment,
-        cwd=folder,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        **more,
-    )
+    return Shell.at(tmp_path, monkeypatch, capsys)
 
 
 # -- starting ------------------------------------------------------------------------------------
@@ -128,7 +57,7 @@ def test_the_version_is_that_of_the_installed_distribution(tmp_path: Path) -> No
 
 def test_help_lists_every_operation_and_every_command_of_the_program(shell: Shell) -> None:
     said = shell.ok("--help")
-    listed = {line.split()[0] for line in said.out.splitlines() if line.startswith("  ")}
+    listed = set(re.findall(r"^  ([a-z]+)  ", said.out, re.MULTILINE))
     assert {*CATALOG, "remove", "pack", "keygen", "token", "serve", "mcp", "demo"} <= listed
 
 
@@ -243,16 +172,8 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as gone:
-        environment = {**os.environ, **surroundings(tmp_path)}
-        done = subprocess.run(
-            [sys.executable, "-m", "ctxmcp", "token", "list"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=gone,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (0, b"")
+        done = process(tmp_path, "-m", "ctxmcp", "token", "list", stdout=gone)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # -- options of every command --------------------------------------------------------------------
@@ -314,3 +235,61 @@ def test_a_token_can_be_made_listed_and_revoked_in_json(shell: Shell) -> None:
 
 def test_an_unknown_token_cannot_be_revoked(shell: Shell) -> None:
     assert shell("token", "revoke", "nothing").code == 3
+
+
+def test_tokens_are_made_on_the_machine_of_the_registry_alone(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = shell("token", "list", "--registry", "https://ctx.example")
+    assert said.code == 2
+    assert "Leave --registry away" in said.err
+    monkeypatch.setenv("CTXPKG_REGISTRY", "https://ctx.example")
+    assert shell.ok("token", "list").out == "there are no tokens\n"
+
+
+# -- speaking MCP --------------------------------------------------------------------------------
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+
+
+@pytest.mark.parametrize("words", [(), ("mcp",), ("--toolset", "more", "mcp")])
+def test_with_piped_input_nothing_but_protocol_is_on_standard_output(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    asked = json.dumps(INITIALIZE) + "\n"
+    done = process(tmp_path, "-m", "ctxmcp", *words, stdin=None, input=asked)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["id"] for answer in answers] == [1]
+    assert answers[0]["result"]["serverInfo"]["name"] == "ctxmcp"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_an_interrupted_command_ends_with_130(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ctxmcp", "mcp", "--data-dir", str(tmp_path / "registry")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdin.write(json.dumps(INITIALIZE) + "\n")
+        running.stdin.flush()
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+    assert running.returncode == 130
+    assert said.strip().endswith("interrupted")
+    assert "Traceback" not in said

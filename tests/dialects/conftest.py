@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from served import Served
+
 from world import World
 
 

@@ -13,11 +13,11 @@ from xml.dom import minidom
 import httpx
 import pytest
 from served import Served, at, bearing
-from world import World, package
 
 from registry_core.callers import OWNER, Scope
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName
+from world import World, package
 
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"
 
@@ -129,12 +129,12 @@ def without_signature(artifact: bytes) -> bytes:
         lambda artifact: artifact.rstrip()[:-1] + b',"content":{}}',
         lambda artifact: b"\xef\xbb\xbf" + artifact,
         lambda artifact: artifact[:-20],
-        lambda artifact: b"not json",
-        lambda artifact: b"",
-        lambda artifact: package("@acme/other"),
-        lambda artifact: package("@acme/review", "1.0.1"),
-        lambda artifact: package("@other/review"),
-        lambda artifact: package(files={"SKILL.md": f"---\nname: x\n---\nkey {SECRET}\n"}),
+        lambda _: b"not json",
+        lambda _: b"",
+        lambda _: package("@acme/other"),
+        lambda _: package("@acme/review", "1.0.1"),
+        lambda _: package("@other/review"),
+        lambda _: package(files={"SKILL.md": f"---\nname: x\n---\nkey {SECRET}\n"}),
     ],
 )
 async def test_what_does_not_verify_is_422_and_leaves_nothing(
@@ -218,7 +218,6 @@ async def test_versions_are_listed_stable_and_newest_first(served: Served) -> No
         at("@acme/review", "more", "index.json"),
         at("@acme/review", "1.0.0", "download", "more"),
         at("@acme/review", "index.json", ""),
-        at("@acme%2Freview", "index.json"),
         at("@%40acme/review", "index.json"),
         "/api/v1/badge/acme/nothing",
         "/api/v1/badge/acme/.svg",
@@ -401,7 +400,9 @@ async def test_lists_are_filtered_by_kind(served: Served, path: str) -> None:
 async def test_search_finds_by_words_and_has_the_items_of_the_catalog(served: Served) -> None:
     token = await served.token()
     await served.put(token)
-    await served.put(token, "@acme/notes", description="Minutes of meetings.", files={"SKILL.md": ""})
+    await served.put(
+        token, "@acme/notes", description="Minutes of meetings.", files={"SKILL.md": ""}
+    )
     said = (await served.get("/api/v1/search?q=pull+requests")).json()
     assert (said["count"], said["query"]) == (1, "pull requests")
     catalog = (await served.get("/api/v1/index.json")).json()["packages"]
@@ -425,7 +426,7 @@ async def test_the_badge_is_well_formed_and_shows_the_current_version(served: Se
     response = await served.get("/api/v1/badge/acme/review")
     assert response.headers["content-type"].startswith("image/svg+xml")
     assert "etag" in response.headers
-    minidom.parseString(response.text)  # noqa: S318 - our own document
+    minidom.parseString(response.text)
     assert "v1.0.0" in response.text
     await served.put(token, version="1.1.0")
     assert "v1.1.0" in (await served.get("/api/v1/badge/acme/review")).text
@@ -541,7 +542,8 @@ async def versions(served: Served) -> list[str]:
     return [v["version"] for v in response.json()["versions"]]
 
 
-async def test_who_published_sees_it_however_many_read_meanwhile(served: Served) -> None:
+async def test_who_published_sees_it_however_many_read_meanwhile(online: Served) -> None:
+    served = online
     token = await served.token()
     await served.put(token)
     done = asyncio.Event()
@@ -567,7 +569,8 @@ async def test_who_published_sees_it_however_many_read_meanwhile(served: Served)
         done.set()
 
 
-async def test_what_another_process_publishes_is_seen(served: Served) -> None:
+async def test_what_another_process_publishes_is_seen(online: Served) -> None:
+    served = online
     await served.put(await served.token())
     assert await versions(served) == ["1.0.0"]
     database = f"sqlite+aiosqlite:///{served.world.folder / 'registry.sqlite3'}"

@@ -1,0 +1,34 @@
+"""The real lean-ctx command line, which nobody here wrote, against a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from served import Served
+
+from registry_core.callers import Scope
+from world import World
+
+pytestmark = pytest.mark.clients
+
+
+async def test_every_check_of_the_real_client_passes(sqlite_world: World, shared: Path) -> None:
+    if importlib.util.find_spec("thinkery_leanctx_engine") is None:
+        pytest.skip("the lean-ctx binary is not installed: pip install 'ctxmcp[clients]'")
+    async with Served.on_a_port(sqlite_world) as served:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(shared / "checks/leanctx_cli_check.py")),
+            *(f"{served.url}/api", await served.token(), "acme"),
+            *("--read-token", await served.token(scope=Scope.READ)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said = (await process.communicate())[0].decode()
+    failed = [line for line in said.splitlines() if not line.startswith("ok ")]
+    assert process.returncode == 0, failed
+    assert said.rstrip().endswith(", 0 failed"), failed
+    assert "60 passed" in said
