@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -114,13 +114,19 @@ def _listen(host: str, port: int) -> list[socket.socket]:
     listening: list[socket.socket] = []
     problem: OSError | None = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            host,
+            port,
+            type=socket.SOCK_STREAM,
+            proto=socket.IPPROTO_TCP,
+            flags=socket.AI_PASSIVE,
+        )
     except OSError as error:
         found, problem = [], error
     for family, _, _, _, address in found:
+        taken = port or (listening[0].getsockname()[1] if listening else 0)
         try:
-            bound = (address[0], port or (listening[0].getsockname()[1] if listening else 0))
-            listening.append(socket.create_server(bound, family=family, backlog=BACKLOG))
+            listening.append(_bound(family, (address[0], taken)))
         except OSError as error:
             problem = error
     if not listening:
@@ -128,6 +134,23 @@ def _listen(host: str, port: int) -> list[socket.socket]:
             f"cannot listen on {host} port {port}: {problem.strerror if problem else 'no address'}",
             hint="Is another server running there? --port chooses another port.",
         )
+    return listening
+
+
+def _bound(family: int, address: tuple[Any, int]) -> socket.socket:
+    # The protocol is named because asyncio sends without delay only on sockets that name it;
+    # else every small answer would wait 40 ms for the client's acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 

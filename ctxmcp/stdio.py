@@ -95,6 +95,7 @@ class LateDesk:
             if ready.done():
                 raise
             ready.set_exception(error)
+            ready.exception()  # seen: opened in advance, it may be what nobody asks for
 
     async def __aenter__(self) -> Self:
         return self

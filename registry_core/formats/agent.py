@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from registry_core import archives
@@ -155,6 +155,11 @@ def read(data: bytes) -> Candidate:
 def read_entries(entries: tuple[Entry, ...]) -> Candidate:
     """Read an agent from its files; the artifact is a tar.gz of them."""
     return _candidate(entries, archives.write_tar_gz(entries), "application/gzip")
+
+
+def powers(files: Sequence[File]) -> Powers:
+    """Read what an agent of these files asks for. Raises InvalidPackage where it is none."""
+    return _powers(complete(_manifest({file.path: file.text for file in files})))
 
 
 def _candidate(entries: tuple[Entry, ...], artifact: bytes, media_type: str) -> Candidate:

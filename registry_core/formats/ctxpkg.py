@@ -56,7 +56,7 @@ from typing import Any, TypeVar
 import zstandard
 
 from registry_core.archives import check_paths
-from registry_core.errors import Invalid, InvalidPackage
+from registry_core.errors import Invalid, InvalidPackage, TooLarge
 from registry_core.formats import (
     MAX_ARTIFACT,
     MAX_CONTENT,
@@ -69,7 +69,10 @@ from registry_core.formats import (
     Powers,
     Signature,
     Visibility,
+    agent,
+    skill,
     strict_json,
+    tool,
 )
 from registry_core.names import Kind, PackageName, Version, shown
 from registry_core.signing import SigningKey
@@ -119,9 +122,11 @@ def read(data: bytes) -> Candidate:
     digest = package_digest(name, version, hashed)
     manifest.whole("schema_version")
     files = _files(content, frozenset(manifest.texts("executables")))
+    kind = _kind(manifest)
+    powers, tolerated = _powers(kind, content, name, files)
     return Candidate(
         format=FORMAT,
-        kind=_kind(manifest),
+        kind=kind,
         name=name,
         version=version,
         artifact=data,
@@ -134,12 +139,12 @@ def read(data: bytes) -> Candidate:
         visibility=_visibility(manifest),
         files=files,
         readme=_readme(files),
-        powers=_powers(content, name),
+        powers=powers,
         manifest=manifest.values,
         content=content.values,
         digests=_digests(manifest.child("integrity"), canon, hashed, digest),
         signature=_signature(manifest, signed_message(name, version, digest)),
-        notes=_notes(document.members),
+        notes=(*_notes(document.members), *tolerated),
     )
 
 
@@ -338,7 +343,27 @@ def _addon_manifest(addon: _Object) -> str:
     return text
 
 
-def _powers(content: _Object, name: str) -> Powers:
+def _powers(
+    kind: Kind, content: _Object, name: str, files: Sequence[File]
+) -> tuple[Powers, tuple[str, ...]]:
+    """Read what the package asks for in its own words, and note where they cannot be read.
+
+    Other clients' skills are documents of any make, so an unreadable SKILL.md is tolerated;
+    agents and tools are this registry's own kinds and have to be what they say.
+    """
+    if kind is Kind.AGENT:
+        return agent.powers(files), ()
+    if kind is Kind.TOOL:
+        return tool.powers(files), ()
+    if kind is not Kind.SKILL:
+        return _addon_powers(content, name), ()
+    try:
+        return skill.powers(files), ()
+    except (InvalidPackage, TooLarge) as error:
+        return Powers(), (f"SKILL.md cannot be read: {error.message}",)
+
+
+def _addon_powers(content: _Object, name: str) -> Powers:
     """Read what an addon's `[mcp]` table asks for."""
     addon = content.nullable_child("addon")
     if addon is None:

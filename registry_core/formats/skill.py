@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,13 @@ def read_entries(entries: tuple[Entry, ...], *, folder_name: str | None) -> Cand
     """Read a skill from its files; the artifact is a tar.gz of them."""
     artifact = archives.write_tar_gz(entries)
     return _candidate(entries, folder_name, artifact, "application/gzip")
+
+
+def powers(files: Sequence[File]) -> Powers:
+    """Read what a skill of these files asks for; nothing where it has no SKILL.md to say so."""
+    if not any(file.path == SKILL for file in files):
+        return Powers()
+    return _powers(parse(_skill_text(tuple(files))).head)
 
 
 def _candidate(

@@ -18,7 +18,7 @@ registry does, but for aliases and explicit tags other than `!!str`, which are r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry_core.errors import InvalidPackage, TooLarge
@@ -165,6 +165,12 @@ def read(data: bytes, filename: str = "") -> Candidate:
         if filename not in {"", path}
         else (),
     )
+
+
+def powers(files: Sequence[File]) -> Powers:
+    """Read what the tools among these files ask for. Raises InvalidPackage where one is none."""
+    scripts = [file for file in files if file.path.endswith(".py")]
+    return read(scripts[0].data).powers if scripts else Powers()
 
 
 def _fenced(source: str) -> tuple[str, int]:

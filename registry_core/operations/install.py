@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from registry_core.registry import Registry
 
 
+MOST_REFERENCES = 1000
+
+
 class Install(Model):
     """What is wanted."""
 
     refs: list[str] = Field(
-        default=[], max_length=256, description=f"{REFERENCE}; empty: the lock."
+        default=[], max_length=MOST_REFERENCES, description=f"{REFERENCE}; empty: the lock."
     )
     project: str = Field(
         "", max_length=4096, description="Folder to install into.", json_schema_extra=local()

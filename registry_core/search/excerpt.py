@@ -45,10 +45,9 @@ def plain(text: str) -> str:
 
 def window(text: str, at: int) -> str:
     """Cut about `WINDOW` characters around `at`, between words where there is a blank nearby."""
-    start = 0
-    if at > WINDOW - _LEAD:
-        blank = text.find(" ", at - _LEAD, at)
-        start = blank + 1 if blank >= 0 else at - _LEAD
+    start = max(0, min(at - _LEAD, len(text) - WINDOW)) if at > WINDOW - _LEAD else 0
+    if start:
+        start = text.find(" ", start, at) + 1 or start
     end = start + WINDOW
     if end < len(text):
         blank = text.rfind(" ", end - _LEAD, end)

@@ -415,26 +415,27 @@ def _search(connection: sqlite3.Connection, query: Query) -> Hits:
             found = connection.execute(_LISTED, given).fetchall()
             return _hits(connection, found, _count(connection, _LISTED_COUNT, given), (), "")
         terms, seed = _rarest(connection, name_terms(text))
-        asked = _asked(text)
-        given |= _named(connection, asked, known=bool(terms))
         given |= {"tag": _tag(text), "match": _match(terms), "seed": _match(seed)}
-        found = connection.execute(_RANKED, given).fetchall()
-        return _hits(connection, found, _count(connection, _RANKED_COUNT, given), terms, asked)
+        return _ranked(connection, given, terms, _asked(text))
 
 
-def _named(connection: sqlite3.Connection, asked: str, *, known: bool) -> dict[str, str]:
-    """Find the packages called `asked`, and those whose name begins with it if it is one word.
+def _ranked(
+    connection: sqlite3.Connection, given: dict[str, Any], terms: Sequence[str], asked: str
+) -> Hits:
+    """Rank what holds a term or begins with the one word `asked`.
 
-    A word that no text holds may be a piece of a name, anywhere in it.
+    Where the asker may see neither, the word may be a piece of a name, anywhere in it.
     """
-    given = {"asked": asked, "word": asked, "beyond": f"{asked}\U0010ffff"}
-    called = _ids(connection, _CALLED, given)
-    if not asked or " " in asked:
-        return {"called": _json(called), "named": "[]"}
-    named = _ids(connection, _BEGINNING, given)
-    if not (named or known) and len(asked) >= MIN_PIECE:
-        named = _ids(connection, _CONTAINING, given)
-    return {"called": _json(called), "named": _json(named)}
+    names = {"asked": asked, "word": asked, "beyond": f"{asked}\U0010ffff"}
+    one_word = bool(asked) and " " not in asked
+    given["called"] = _json(_ids(connection, _CALLED, names))
+    given["named"] = _json(_ids(connection, _BEGINNING, names) if one_word else ())
+    total = _count(connection, _RANKED_COUNT, given)
+    if not total and one_word and len(asked) >= MIN_PIECE:
+        given["named"] = _json(_ids(connection, _CONTAINING, names))
+        total = _count(connection, _RANKED_COUNT, given)
+    found = connection.execute(_RANKED, given).fetchall() if total else []
+    return _hits(connection, found, total, terms, asked)
 
 
 def _ids(connection: sqlite3.Connection, statement: str, given: dict[str, str]) -> list[int]:
@@ -474,8 +475,9 @@ def _rarest(connection: sqlite3.Connection, terms: Iterable[str]) -> tuple[list[
     half = _count(connection, "select count(*) from entry", {}) / 2
     chosen = [row for row in rows if row[1] <= half][:MAX_TERMS] or rows[:1]
     postings = accumulate(count for _, count in chosen)
-    seed = [term for (term, _), sum_ in zip(chosen, postings, strict=True) if sum_ <= MAX_SEED]
-    return [term for term, _ in chosen], seed or [chosen[0][0]] if chosen else []
+    few = sum(sum_ <= MAX_SEED for sum_ in postings)
+    rarest = [term for term, _ in chosen]
+    return rarest, rarest[: max(few, 1)]
 
 
 def _count(connection: sqlite3.Connection, statement: str, given: dict[str, Any]) -> int:

@@ -33,7 +33,7 @@ from world import World
 PACKAGES = 1000
 CONNECTIONS = 4
 ROUNDS = 7
-REQUESTS = 400
+SECONDS = 0.3
 EMPTY = "an empty route"
 PATHS = {
     "package index": "/api/v1/packages/bench/package-1/index.json",
@@ -121,18 +121,22 @@ async def _once(url: str, request: bytes) -> bytes:
 
 async def _rate(url: str, request: bytes, length: int) -> float:
     started = time.perf_counter()
-    await asyncio.gather(*(_ask(url, request, length) for _ in range(CONNECTIONS)))
-    return CONNECTIONS * REQUESTS / (time.perf_counter() - started)
+    until = started + SECONDS
+    asked = await asyncio.gather(*(_ask(url, request, length, until) for _ in range(CONNECTIONS)))
+    return sum(asked) / (time.perf_counter() - started)
 
 
-async def _ask(url: str, request: bytes, length: int) -> None:
+async def _ask(url: str, request: bytes, length: int, until: float) -> int:
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**22)
-    for _ in range(REQUESTS):
+    asked = 0
+    while time.perf_counter() < until:
         writer.write(request)
         await reader.readexactly(length)
+        asked += 1
     writer.close()
     await writer.wait_closed()
+    return asked
 
 
 if __name__ == "__main__":

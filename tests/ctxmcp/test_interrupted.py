@@ -30,12 +30,13 @@ def _free_port() -> int:
 
 def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ctxmcp", "serve", "--port", str(port)]
-    return subprocess.Popen(
-        [*command, "--data-dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "stderr.txt").open("ab"),
-        env={**os.environ, "HOME": str(folder)},
-    )
+    with (folder / "stderr.txt").open("ab") as stderr:
+        return subprocess.Popen(
+            [*command, "--data-dir", str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            env={**os.environ, "HOME": str(folder)},
+        )
 
 
 async def _answering(client: httpx.AsyncClient, server: subprocess.Popen[bytes]) -> None:

@@ -160,8 +160,9 @@ async def test_progress_of_an_installation_is_told(here: Machine, mode: str) -> 
 
     async with Client(build_server(here.desk), mode=mode) as client:
         await client.call_tool("install", {"refs": ["@acme/review"]}, progress_callback=tell)
-        while len(told) < 2:
-            await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(30):
+            while len(told) < 2:
+                await anyio.lowlevel.checkpoint()
     assert [(done, total) for done, total, _ in told] == [(1, 2), (2, 2)]
     assert {message for _, _, message in told} == {"@acme/base@1.0.0", "@acme/review@1.0.0"}
 

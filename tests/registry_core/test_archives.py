@@ -181,7 +181,9 @@ def test_each_limit_names_itself(data: bytes, limits: Limits, fault: str) -> Non
         archives.read(data, limits)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", bytes(2000), gzip.compress(b"", mtime=0), b"PK\x05\x06"])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", bytes(2000), gzip.compress(b"", mtime=0), b"PK\x05\x06"]
+)
 def test_what_is_no_archive_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidPackage):
         archives.read(data)

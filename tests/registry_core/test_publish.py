@@ -151,9 +151,7 @@ async def test_changed_and_unreadable_and_huge_bytes_are_refused(sqlite_world: W
 async def test_a_package_keeps_its_kind(sqlite_world: World):
     await sqlite_world.publish("@acme/review", "1.0.0")
     with pytest.raises(Conflict, match="of kind skill"):
-        await sqlite_world.publish(
-            "@acme/review", "1.1.0", kind=Kind.TOOL, files={"a.py": "# hi\n"}
-        )
+        await sqlite_world.publish("@acme/review", "1.1.0", kind=Kind.CONTEXT, files={})
 
 
 async def test_a_private_package_exists_for_its_namespace_alone(world: World):

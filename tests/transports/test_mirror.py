@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from served import Served, bearing
 
-from ctxmcp.connection import Remote
+from ctxmcp.remote import Remote
 from registry_core import errors
 from registry_core.callers import Scope
 from registry_core.operations import CATALOG
@@ -195,8 +196,9 @@ async def test_a_private_package_is_found_with_a_token_of_its_namespace_alone(
 
 
 @pytest.fixture
-async def remote(online: Served) -> Remote:
-    return Remote(f"{online.url}/api", await online.token(), online.http)
+async def remote(online: Served) -> AsyncIterator[Remote]:
+    async with Remote(f"{online.url}/api", await online.token()) as opened:
+        yield opened
 
 
 async def test_the_remote_client_publishes_finds_and_fetches(
@@ -238,12 +240,12 @@ async def test_the_remote_client_raises_the_very_errors_of_the_registry(
         await remote.invoke("search", {"limit": 1000})
     with pytest.raises(errors.NotFound):
         await remote.artifact("/api/v1/packages/acme/none/1.0.0/download", "0" * 64, 100)
-    anonymous = Remote(online.url, "", online.http)
-    with pytest.raises(errors.Unauthenticated):
-        await anonymous.publish(artifact, dry_run=False)
-    stale = Remote(online.url, "ctxp_" + "x" * 43, online.http)
-    with pytest.raises(errors.Unauthenticated):
-        await stale.invoke("search", {})
+    async with Remote(online.url, "") as anonymous:
+        with pytest.raises(errors.Unauthenticated):
+            await anonymous.publish(artifact, dry_run=False)
+    async with Remote(online.url, "ctxp_" + "x" * 43) as stale:
+        with pytest.raises(errors.Unauthenticated):
+            await stale.invoke("search", {})
 
 
 async def test_the_largest_package_comes_through_a_call(online: Served, remote: Remote) -> None:

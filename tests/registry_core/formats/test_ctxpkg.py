@@ -191,11 +191,29 @@ def test_what_is_written_is_read_back_whole_and_verifies():
     assert (report.outcome, report.signer) == (Outcome.PASSED, KEY.public_key)
 
 
+AGENT = b"""name: x
+version: 1.0.0
+description: Reviews.
+author: "@acme"
+permissions: {network: true}
+"""
+TOOL = b"""# ---
+# name: main
+# version: 1.0.0
+# description: Prints.
+# outputs: {type: string}
+# capabilities: {filesystem: read-only}
+# runtime: {language: python, python_version: "3.12"}
+# ---
+print()
+"""
+
+
 KIND_FILES = {
     Kind.CONTEXT: [],
     Kind.SKILL: [File("SKILL.md", b"# x\n")],
-    Kind.AGENT: [File("agent.yaml", b"name: x\n"), File("prompt.md", b"You review.\n")],
-    Kind.TOOL: [File("main.py", b"print()\n")],
+    Kind.AGENT: [File("agent.yaml", AGENT), File("prompt.md", b"You review.\n")],
+    Kind.TOOL: [File("main.py", TOOL)],
     Kind.ADDON: [
         File("lean-ctx-addon.toml", ADDON_TOML.encode()),
         File("m.wasm", b"\0asm\1\0\0\0"),
@@ -375,7 +393,7 @@ def test_a_missing_or_repeated_top_level_member_is_refused(member):
 def test_other_top_level_members_are_tolerated_and_noted():
     whole = {**json.loads(write()), "extra": 1}
     assert "'extra'" in ctxpkg.read(json.dumps(whole).encode()).notes[0]
-    assert ctxpkg.read(write()).notes == ()
+    assert "'extra'" not in str(ctxpkg.read(write()).notes)
 
 
 def test_a_null_payload_and_a_null_signature_count_as_absent():
@@ -462,3 +480,26 @@ def test_an_addon_over_http_names_its_address_and_environment():
     assert found.powers == Powers(
         network=("https://example.com/mcp",), environment=("TOKEN",), mcp_servers=("@acme/x",)
     )
+
+
+def test_what_an_agent_a_tool_and_a_skill_ask_for_is_read_from_their_own_words():
+    asking = b"---\nname: x\ndescription: y\nallowed-tools: Bash(git:*) Read\n---\n"
+    powers = {
+        kind: ctxpkg.read(write(kind=kind, files=files)).powers
+        for kind, files in (
+            (Kind.AGENT, [File("agent.yaml", AGENT)]),
+            (Kind.TOOL, [File("main.py", TOOL)]),
+            (Kind.SKILL, [File("SKILL.md", asking)]),
+        )
+    }
+    assert powers[Kind.AGENT].network == ("*",)
+    assert powers[Kind.TOOL].filesystem == "read"
+    assert powers[Kind.SKILL].commands == ("Bash(git:*)", "Read")
+
+
+def test_an_agent_and_a_tool_have_to_be_what_they_say_and_a_skill_need_not():
+    for kind, path in ((Kind.AGENT, "agent.yaml"), (Kind.TOOL, "main.py")):
+        with pytest.raises(InvalidPackage):
+            ctxpkg.read(write(kind=kind, files=[File(path, b"name: x")]))
+    found = ctxpkg.read(write(kind=Kind.SKILL, files=[File("SKILL.md", b"# No frontmatter")]))
+    assert "SKILL.md cannot be read" in found.notes[0]

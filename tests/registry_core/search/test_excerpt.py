@@ -1,0 +1,32 @@
+"""The window that is shown of a text."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_core.search.excerpt import WINDOW, plain, window
+
+
+@pytest.mark.parametrize("at", [0, 1, 100, 140, 500, 995])
+def test_a_window_holds_its_place_and_is_about_as_long_as_said(at: int) -> None:
+    text = " ".join(f"w{n:03}" for n in range(200))
+    word = text[at:].split()[0]
+    cut = window(text, at)
+    assert word in cut
+    assert WINDOW - 45 <= len(cut) <= WINDOW + 2
+    assert cut.strip("…") in text
+
+
+def test_a_text_without_blanks_is_cut_all_the_same() -> None:
+    text = "数" * 500
+    assert window(text, 0) == "数" * WINDOW + "…"
+    assert window(text, 400) == "…" + "数" * WINDOW
+
+
+def test_a_short_text_is_shown_whole() -> None:
+    assert window("short", 0) == "short"
+    assert window("", 0) == ""
+
+
+def test_plain_text_has_no_control_or_direction_characters() -> None:
+    assert plain("a\x00\tb\u202e\u2066c\n\n d\x7f") == "a b c d"
