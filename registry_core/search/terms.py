@@ -14,7 +14,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from registry_core.search.porter import stem
+from Stemmer import Stemmer
 
 MAX_TERM = 64
 """Longer words are encoded data, not language; they are no terms."""
@@ -38,6 +38,8 @@ _MARKS = "".join(
 _LETTERS = rf"[^\W_{_UNSPACED}]"
 _WORD = re.compile(rf"[{_UNSPACED}]{{1,{MAX_TERM}}}|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 _PAIRED = re.compile(f"[{_UNSPACED}]")
+# Without its cache a stemmer keeps nothing between calls, so threads may share it.
+_stem = Stemmer("porter", maxCacheSize=0).stemWord
 _HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -71,7 +73,7 @@ def _terms(word: str) -> tuple[str, ...]:
 
 
 def _stemmed(word: str) -> tuple[str, ...]:
-    return () if len(word) > MAX_TERM or word in STOP_WORDS else (stem(word),)
+    return () if len(word) > MAX_TERM or word in STOP_WORDS else (_stem(word) or word,)
 
 
 def _pairs(run: str) -> tuple[str, ...]:

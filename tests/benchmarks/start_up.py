@@ -98,7 +98,7 @@ def main(turns: int) -> None:
     """Measure both pairs."""
     with tempfile.TemporaryDirectory() as folder:
         given = {"CTXMCP_DATA_DIR": folder, "PYTHONPATH": str(ROOT)}
-        environment = os.environ | given  # noqa: TID251 - what the programs inherit
+        environment = os.environ | given
         plain = {"python -c pass": [sys.executable, "-c", "pass"]}
         bare = {"a ten-line server": [sys.executable, "-c", TEN_LINES]}
         measured(runs, {"ctxmcp --version": [*PROGRAM, "--version"]} | plain, environment, turns)

@@ -51,7 +51,7 @@ class Inspector:
             text=True,
             check=False,
             cwd=self.folder,
-            env={"HOME": str(self.folder), "PATH": os.environ["PATH"]},  # noqa: TID251 - inherited
+            env={"HOME": str(self.folder), "PATH": os.environ["PATH"]},
             timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -62,7 +62,7 @@ class Inspector:
 @pytest.fixture(scope="module")
 def modules(request: pytest.FixtureRequest) -> Path:
     """The node_modules folder with the program and a node that is new enough for it."""
-    named = os.environ.get("CTXMCP_NODE_MODULES")  # noqa: TID251 - where to keep a big download
+    named = os.environ.get("CTXMCP_NODE_MODULES")
     cache = request.config.cache
     assert cache
     found = Path(named) if named else cache.mkdir("node") / "node_modules"

@@ -76,7 +76,7 @@ def told(python: Path, tmp_path: Path) -> Any:
     skill = tmp_path / "review"
     skill.mkdir()
     skill.joinpath("SKILL.md").write_text("---\nname: review\ndescription: Reviews.\n---\n# Hi\n")
-    inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # noqa: TID251 - inherited
+    inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     keygen = [sys.executable, "-m", "ctxmcp", "keygen"]
     subprocess.run(keygen, check=True, env=inherited | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
     done = subprocess.run(

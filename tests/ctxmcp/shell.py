@@ -94,7 +94,7 @@ def surroundings(folder: Path) -> Mapping[str, str]:
 
 def process(folder: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own, with nothing to read and no terminal."""
-    ours = os.environ  # noqa: TID251 - the environment of the tests themselves
+    ours = os.environ
     environment = {name: value for name, value in ours.items() if name not in _FOREIGN}
     given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(

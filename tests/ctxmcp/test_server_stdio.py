@@ -107,7 +107,7 @@ async def host(folder: Path, *words: str, **environment: str) -> AsyncIterator[H
         cwd=folder,
         limit=2**24,
         env={
-            "PATH": os.environ["PATH"],  # noqa: TID251 - what the process inherits
+            "PATH": os.environ["PATH"],
             "HOME": str(folder / "home"),
             "PYTHONPATH": str(ROOT),
             "CTXMCP_DATA_DIR": str(folder / "data"),

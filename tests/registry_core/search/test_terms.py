@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from registry_core.search.porter import stem
 from registry_core.search.terms import name_terms, spot, text_terms
 
 
@@ -56,37 +52,3 @@ def test_the_place_of_a_wanted_term_is_where_its_word_begins() -> None:
     assert spot("They were Deploying", frozenset({"deploi"})) == 10
     assert spot("nothing", frozenset({"deploi"})) is None
     assert spot("nothing", frozenset()) is None
-
-
-def test_stems_are_what_sqlites_own_porter_makes(shared: Path) -> None:
-    text = (shared / "data/search/dev/routing406/corpus.jsonl").read_text()
-    words = sorted(set(re.findall("[a-z]{1,40}", text.lower())))
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("create virtual table t using fts5(word, tokenize = 'porter ascii')")
-        connection.execute("create virtual table stems using fts5vocab(t, instance)")
-        connection.executemany("insert into t (rowid, word) values (?, ?)", enumerate(words))
-        theirs = dict(connection.execute("select doc, term from stems"))
-    assert [stem(word) for word in words] == [theirs[n] for n in range(len(words))]
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("caresses", "caress"),
-        ("ponies", "poni"),
-        ("agreed", "agre"),
-        ("plastered", "plaster"),
-        ("sing", "sing"),
-        ("hopping", "hop"),
-        ("filing", "file"),
-        ("happy", "happi"),
-        ("relational", "relat"),
-        ("electrical", "electr"),
-        ("adoption", "adopt"),
-        ("controlling", "control"),
-        ("at", "at"),
-        ("utf8", "utf8"),
-    ],
-)
-def test_the_papers_examples_are_stemmed(word: str, expected: str) -> None:
-    assert stem(word) == expected
