@@ -6,6 +6,7 @@ which one it has.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from ctxmcp.settings import Settings
     from registry_core.operation import Model
     from registry_core.registry import Registry
+
+
+Progress = Callable[[int, int, str], Awaitable[None] | None]
+"""Is told done, total and a message; may be a coroutine function."""
+
 
 class Connection(Protocol):
     """A registry to work with."""
@@ -34,6 +40,15 @@ class Connection(Protocol):
 
     async def publish(self, artifact: bytes, *, dry_run: bool) -> PublishedRelease:
         """Publish the bytes of a signed .ctxpkg."""
+
+
+class Invoker(Protocol):
+    """Where operations are carried out with the arguments of the user's own machine: a desk."""
+
+    async def invoke(
+        self, name: str, arguments: Mapping[str, Any], *, progress: Progress | None = None
+    ) -> Model:
+        """Run an operation. Raises RegistryError."""
 
 
 class Embedded:

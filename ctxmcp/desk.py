@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxmcp import check, pack, staging
 from ctxmcp.hosts.layout import extension
-from ctxmcp.install import Progress, Removal, Site, Wish, install, remove
+from ctxmcp.install import Removal, Site, Wish, install, remove
 from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
 from registry_core.names import Reference
@@ -28,7 +28,7 @@ from registry_core.operations.publish import Publish
 from registry_core.operations.verify import Verify
 
 if TYPE_CHECKING:
-    from ctxmcp.connection import Connection
+    from ctxmcp.connection import Connection, Progress
     from ctxmcp.settings import Settings
     from registry_core.operation import Model
 

@@ -14,7 +14,7 @@ installation goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,11 +38,9 @@ from registry_core.verification import Binding
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ctxmcp.connection import Connection
+    from ctxmcp.connection import Connection, Progress
 
 AT_ONCE = 4
-Progress = Callable[[int, int, str], Awaitable[None] | None]
-"""Told how many of how many steps are done, and which was the last."""
 
 
 class Removal(Model):

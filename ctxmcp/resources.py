@@ -37,7 +37,7 @@ from registry_core.operations.versions import VersionList
 if TYPE_CHECKING:
     from mcp_types import CompleteRequestParams
 
-    from ctxmcp.server import Desk
+    from ctxmcp.connection import Invoker
 
 OVERVIEW = "ctx://{ns}/{name}"
 FILE = "ctx://{ns}/{name}@{version}/{+path}"
@@ -89,7 +89,7 @@ class Address:
         return cls(f"{ref}@{version}" if version else ref, path)
 
 
-async def read(desk: Desk, uri: str) -> ReadResourceResult:
+async def read(desk: Invoker, uri: str) -> ReadResourceResult:
     """Answer resources/read. Raises MCPError with the URI where there is nothing."""
     try:
         text = await _text(desk, Address.parse(uri))
@@ -99,7 +99,7 @@ async def read(desk: Desk, uri: str) -> ReadResourceResult:
     return ReadResourceResult(contents=[contents])
 
 
-async def _text(desk: Desk, address: Address) -> str:
+async def _text(desk: Invoker, address: Address) -> str:
     marks = rendering.Marks.fresh()
     if not address.path:
         overview = await _inspected(desk, ref=address.ref)
@@ -116,11 +116,11 @@ async def _text(desk: Desk, address: Address) -> str:
     return f"{block}\n{MOST_TEXT} of {total} characters; read on with inspect, offset={MOST_TEXT}"
 
 
-async def _inspected(desk: Desk, **arguments: str | int) -> Inspected:
+async def _inspected(desk: Invoker, **arguments: str | int) -> Inspected:
     return cast("Inspected", await desk.invoke("inspect", arguments))
 
 
-async def complete(desk: Desk, params: CompleteRequestParams) -> Completion:
+async def complete(desk: Invoker, params: CompleteRequestParams) -> Completion:
     """Answer completion/complete; what cannot be completed has no values."""
     typed = params.argument.value
     known = (params.context.arguments if params.context else None) or {}
@@ -136,20 +136,20 @@ async def complete(desk: Desk, params: CompleteRequestParams) -> Completion:
     )
 
 
-async def _refs(desk: Desk, typed: str, known: Mapping[str, str]) -> list[str]:
+async def _refs(desk: Invoker, typed: str, known: Mapping[str, str]) -> list[str]:
     return [f"@{ns}/{name}" for ns, name in await _names(desk, typed)]
 
 
-async def _namespaces(desk: Desk, typed: str, known: Mapping[str, str]) -> list[str]:
+async def _namespaces(desk: Invoker, typed: str, known: Mapping[str, str]) -> list[str]:
     return [ns for ns, _ in await _names(desk, typed)]
 
 
-async def _in_namespace(desk: Desk, typed: str, known: Mapping[str, str]) -> list[str]:
+async def _in_namespace(desk: Invoker, typed: str, known: Mapping[str, str]) -> list[str]:
     wanted = known.get("ns", "")
     return [name for ns, name in await _names(desk, f"{wanted}/{typed}") if ns == wanted]
 
 
-async def _names(desk: Desk, typed: str) -> list[tuple[str, str]]:
+async def _names(desk: Invoker, typed: str) -> list[tuple[str, str]]:
     """Find packages by the beginning of their name."""
     arguments = {"query": typed, "limit": 50}
     found = cast("SearchResult", await desk.invoke("search", arguments))
@@ -157,20 +157,20 @@ async def _names(desk: Desk, typed: str) -> list[tuple[str, str]]:
     return [(name.namespace, name.name) for name in names]
 
 
-async def _versions(desk: Desk, typed: str, known: Mapping[str, str]) -> list[str]:
+async def _versions(desk: Invoker, typed: str, known: Mapping[str, str]) -> list[str]:
     name = f"@{known.get('ns', '')}/{known.get('name', '')}"
     listed = cast("VersionList", await desk.invoke("versions", {"name": name}))
     return [*(entry.version for entry in listed.versions), *listed.channels]
 
 
-async def _paths(desk: Desk, typed: str, known: Mapping[str, str]) -> list[str]:
+async def _paths(desk: Invoker, typed: str, known: Mapping[str, str]) -> list[str]:
     ref = f"@{known.get('ns', '')}/{known.get('name', '')}@{known.get('version', '')}"
     inspected = await _inspected(desk, ref=ref, limit=1)
     return [README, *(file.path for file in inspected.files)]
 
 
 _VALUES: Mapping[
-    tuple[str, str], Callable[[Desk, str, Mapping[str, str]], Awaitable[list[str]]]
+    tuple[str, str], Callable[[Invoker, str, Mapping[str, str]], Awaitable[list[str]]]
 ] = {
     ("vet_package", "ref"): _refs,
     (OVERVIEW, "ns"): _namespaces,

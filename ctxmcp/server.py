@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         ReadResourceResult,
     )
 
-    from ctxmcp.install import Progress
+    from ctxmcp.connection import Invoker
     from registry_core.operation import Model, Operation
 
 log = logging.getLogger(__name__)
@@ -77,18 +77,8 @@ _FIXED: tuple[CacheableMethod, ...] = (
 )
 
 
-class Desk(Protocol):
-    """Where operations are carried out, with the arguments of the user's own machine."""
-
-    async def invoke(
-        self, name: str, arguments: Mapping[str, Any], *, progress: Progress | None = None
-    ) -> Model:
-        """Run an operation. Raises RegistryError."""
-        ...
-
-
 def build_server(
-    desk: Desk,
+    desk: Invoker,
     *,
     toolsets: Collection[str] = frozenset({"main"}),
     listed: Callable[[], None] = lambda: None,
@@ -117,7 +107,9 @@ def build_server(
 class _Tools:
     """The operations of some toolsets as tools."""
 
-    def __init__(self, desk: Desk, toolsets: Collection[str], listed: Callable[[], None]) -> None:
+    def __init__(
+        self, desk: Invoker, toolsets: Collection[str], listed: Callable[[], None]
+    ) -> None:
         self._desk = desk
         self._listed = listed
         self._tools = {
@@ -221,7 +213,7 @@ def _unexpected() -> Internal:
 class _Packages:
     """Packages as resources."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Invoker) -> None:
         self._desk = desk
 
     async def list(

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from mcp.server.lowlevel import Server
 
-    from ctxmcp.install import Progress
-    from ctxmcp.server import Desk
+    from ctxmcp.connection import Invoker, Progress
     from ctxmcp.settings import Settings
     from registry_core.operation import Model
 
@@ -62,9 +61,9 @@ async def _serve(server: Server[Any], desk: LateDesk, wire: stdio.Wire) -> None:
 class LateDesk:
     """A desk that is opened when it is first needed, and again after opening it has failed."""
 
-    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Desk]]) -> None:
+    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Invoker]]) -> None:
         self._opened = opened
-        self._desk: asyncio.Future[Desk] | None = None
+        self._desk: asyncio.Future[Invoker] | None = None
         self._holding: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
@@ -80,13 +79,13 @@ class LateDesk:
         """Open the desk when the answer that is being given is out."""
         asyncio.get_running_loop().call_later(SOON, self._open)
 
-    def _open(self) -> asyncio.Future[Desk]:
+    def _open(self) -> asyncio.Future[Invoker]:
         if self._desk is None or _failed(self._desk):
             self._desk = asyncio.get_running_loop().create_future()
             self._holding = asyncio.create_task(self._hold(self._desk))
         return self._desk
 
-    async def _hold(self, ready: asyncio.Future[Desk]) -> None:
+    async def _hold(self, ready: asyncio.Future[Invoker]) -> None:
         try:
             async with self._opened() as desk:
                 ready.set_result(desk)
@@ -111,12 +110,12 @@ class LateDesk:
             await self._holding
 
 
-def _failed(desk: asyncio.Future[Desk]) -> bool:
+def _failed(desk: asyncio.Future[Invoker]) -> bool:
     return desk.done() and desk.exception() is not None
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, project: Path) -> AsyncIterator[Desk]:
+async def open_desk(settings: Settings, project: Path) -> AsyncIterator[Invoker]:
     """Open the registry of the settings, embedded or remote, and a desk on it."""
     # The imports take longer than the opening; meanwhile the loop goes on answering.
     await asyncio.to_thread(_import, embedded=not settings.registry)

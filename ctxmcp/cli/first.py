@@ -37,7 +37,7 @@ All commands: ctxmcp --help"""
 @click.command(cls=Command)
 def demo() -> int:
     """See all of it in a few seconds: offline, in a temporary folder, leaving nothing behind."""
-    from ctxmcp.demo import play  # noqa: PLC0415 - what it plays imports everything
+    from ctxmcp.cli.demo import play  # noqa: PLC0415 - what it plays imports everything
 
     return play(as_json=invocation().json)
 

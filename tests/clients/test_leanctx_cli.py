@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from served import Served
 
 from registry_core.callers import Scope
+from served import Served
 from world import World
 
 pytestmark = pytest.mark.clients

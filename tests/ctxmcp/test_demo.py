@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shell import Shell, process
 
-from ctxmcp.demo import Step
+from ctxmcp.cli.demo import Step
 from registry_core.names import Kind
 
 

@@ -12,11 +12,11 @@ from xml.dom import minidom
 
 import httpx
 import pytest
-from served import Served, at, bearing
 
 from registry_core.callers import OWNER, Scope
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName
+from served import Served, at, bearing
 from world import World, package
 
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from served import Served
 
+from served import Served
 from world import World
 
 

@@ -6,10 +6,10 @@ import logging
 
 import httpx
 import pytest
-from served import Served, at
 from starlette.routing import Route
 
 from registry_core.storage.objects import ObjectBlobs
+from served import Served, at
 from transports.http import create_app
 
 

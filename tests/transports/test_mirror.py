@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from served import Served, bearing
 
 from ctxmcp.remote import Remote
 from registry_core import errors
@@ -16,6 +15,7 @@ from registry_core.operations import CATALOG
 from registry_core.operations.inspect import Inspected
 from registry_core.operations.install import Installation
 from registry_core.operations.search import SearchResult
+from served import Served, bearing
 from world import package
 
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
-from served import Served, at, bearing
 
 from registry_core.errors import RegistryError, TooLarge
 from registry_core.formats import MAX_ARTIFACT
+from served import Served, at, bearing
 from transports.guards import size
 from transports.guards.size import BodyLimit
 from transports.refusals import response
