@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from registry_core.database import Database
 from registry_core.events.journal import Journal
+from registry_core.events.recorder import Recorder
 from registry_core.packages.store import Packages
 from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
@@ -32,11 +33,14 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
         index = await Fts5Index.open(settings.index_file)
         stack.push_async_callback(index.close)
         journal = Journal(database, _now)
+        recorder = Recorder(journal)
+        stack.push_async_callback(recorder.close)
         packages = Packages(journal)
         usage = Usage(packages)
         stack.push_async_callback(usage.close)
         yield Registry(
             journal=journal,
+            recorder=recorder,
             packages=packages,
             tokens=Tokens(journal),
             blobs=_blobs(settings),

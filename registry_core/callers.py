@@ -6,44 +6,97 @@ registry) and handed down; nothing below looks at a header or at the environment
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+DEFAULT_WORKSPACE = "default"
+DEFAULT_CHANNEL = "default"
+
 
 class Scope(StrEnum):
-    """What a token opens."""
+    """What a token opens.
 
-    READ = "read"
-    """Install private packages of the token's namespace."""
+    The first two are those of package tokens and apply to namespaces; the eight after them are
+    the team server's and apply to workspaces.
+    """
+
     PUBLISH = "publish"
     """Publish and yank in the token's namespace; includes `read`."""
+    READ = "read"
+    """Install private packages of the token's namespace; includes `search`."""
+    SEARCH = "search"
+    """Find, inspect and judge packages, plan an installation, read sessions and knowledge."""
+    GRAPH = "graph"
+    """The graph tools of the contract; no operation here needs it."""
+    ARTIFACTS = "artifacts"
+    """Download artifacts."""
+    INDEX = "index"
+    """Rebuild indexes."""
+    EVENTS = "events"
+    """Follow and search the event log."""
+    SESSION_MUTATIONS = "sessionMutations"
+    """Change session state."""
+    KNOWLEDGE = "knowledge"
+    """Write knowledge."""
+    AUDIT = "audit"
+    """Metrics, events with their whole payload, the audit log."""
+
+
+_INCLUDED: Mapping[Scope, frozenset[Scope]] = {
+    Scope.PUBLISH: frozenset({Scope.READ, Scope.SEARCH, Scope.ARTIFACTS}),
+    Scope.READ: frozenset({Scope.SEARCH, Scope.ARTIFACTS}),
+}
+
+PACKAGE_SCOPES = frozenset({Scope.PUBLISH, Scope.READ})
+TEAM_SCOPES = frozenset(Scope) - PACKAGE_SCOPES
+
+_VIEWER = frozenset({Scope.SEARCH, Scope.GRAPH, Scope.ARTIFACTS, Scope.EVENTS})
+_MEMBER = _VIEWER | {Scope.INDEX, Scope.SESSION_MUTATIONS, Scope.KNOWLEDGE}
+
+ROLES: Mapping[str, frozenset[Scope]] = {
+    "viewer": _VIEWER,
+    "member": _MEMBER,
+    "admin": _MEMBER | {Scope.AUDIT},
+    "owner": TEAM_SCOPES,
+}
+"""What a role adds to the scopes of a token."""
+
+
+def with_included(scopes: Iterable[Scope]) -> frozenset[Scope]:
+    """Return scopes with all that they include."""
+    given = frozenset(scopes)
+    return given.union(*(_INCLUDED.get(scope, frozenset()) for scope in given))
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One asker. `namespaces` are the ones its scopes apply to; an owner has all of them."""
+    """One asker. `namespaces` are the ones its package scopes apply to; an owner has all of them.
+
+    `workspaces` are the ones it may work in, None for any; `workspace` and `channel` are where
+    this request takes place.
+    """
 
     name: str
     scopes: frozenset[Scope] = frozenset()
     namespaces: frozenset[str] = frozenset()
     owner: bool = False
     token_id: str | None = None
+    workspaces: frozenset[str] | None = None
+    workspace: str = DEFAULT_WORKSPACE
+    channel: str = DEFAULT_CHANNEL
 
     def has(self, scope: Scope) -> bool:
         """Whether this caller holds `scope` anywhere."""
-        return (
-            self.owner
-            or scope in self.scopes
-            or (scope is Scope.READ and Scope.PUBLISH in self.scopes)
-        )
+        return self.owner or scope in self.scopes
 
     def may(self, scope: Scope, namespace: str) -> bool:
         """Whether this caller holds `scope` in `namespace`."""
         return self.owner or (namespace in self.namespaces and self.has(scope))
 
 
-ANONYMOUS = Caller(name="anonymous")
-"""Somebody without a token: sees what is public."""
+ANONYMOUS = Caller(name="anonymous", scopes=frozenset({Scope.SEARCH, Scope.ARTIFACTS}))
+"""Somebody without a token, where a door lets one in: sees what is public."""
 
 OWNER = Caller(name="owner", owner=True)
 """Whoever holds the data folder: the user of an embedded registry."""

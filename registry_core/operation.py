@@ -64,7 +64,7 @@ class Operation(Generic[G, R]):
     run: Callable[[Registry, Caller, G], Awaitable[R]]
     given: type[G]
     output: type[R]
-    scope: Scope | None
+    scope: Scope
     """What a caller must hold somewhere; where exactly is checked against what it touches."""
     writes: bool
     destructive: bool
@@ -73,7 +73,7 @@ class Operation(Generic[G, R]):
 
     async def __call__(self, registry: Registry, caller: Caller, given: G) -> R:
         """Run it for a caller that may."""
-        if self.scope is not None and not caller.has(self.scope):
+        if not caller.has(self.scope):
             if caller.token_id is None:
                 raise Unauthenticated(
                     f"{self.name} needs a token with the scope {self.scope}",
@@ -125,7 +125,7 @@ class Operation(Generic[G, R]):
 def operation(
     *,
     title: str,
-    scope: Scope | None = None,
+    scope: Scope,
     writes: bool = False,
     destructive: bool = False,
     ends_in: tuple[type[RegistryError], ...] = (),

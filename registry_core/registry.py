@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_core.events.journal import Journal
+    from registry_core.events.recorder import Recorder
     from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
@@ -23,6 +24,7 @@ class Registry:
     """Everything one registry consists of. Opened and closed by the program, never found."""
 
     journal: Journal
+    recorder: Recorder
     packages: Packages
     tokens: Tokens
     blobs: Blobs

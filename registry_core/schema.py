@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -62,8 +63,10 @@ tokens = Table(
     metadata,
     Column("id", String(16), primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
-    Column("namespace", ForeignKey("namespaces.name"), nullable=False, index=True),
-    Column("scope", String(16), nullable=False),
+    Column("namespace", ForeignKey("namespaces.name"), index=True),
+    Column("scopes", JSON, nullable=False),  # with those of its role
+    Column("role", String(16), nullable=False),
+    Column("workspaces", JSON),  # null: any
     Column("label", String(100), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
@@ -140,4 +143,50 @@ events = Table(
     Column("payload", JSON, nullable=False),
     Index("ix_events_channel", "workspace", "channel", "version"),
     sqlite_autoincrement=True,  # an id is never used twice, also after a deletion
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("token_id", String(16)),
+    Column("actor", String(100), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("workspace", String(64), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("outcome", String(32), nullable=False),  # ok, or the code of the error
+    Column("arguments_sha256", String(64), nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("workspace", String(64), primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),  # counts the changes
+    Column("state", JSON, nullable=False),
+    Column("event_id", Integer, nullable=False),  # the event of the last change
+    Column("updated_at", Moment, nullable=False),
+    Column("updated_by", String(100), nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("event_id", Integer, nullable=False),
+    Column("remembered_at", Moment, nullable=False),
+    Column("remembered_by", String(100), nullable=False),
+    Column("superseded_by", Integer),  # the fact that took its place
+    Index("ix_facts_key", "workspace", "category", "key"),
 )

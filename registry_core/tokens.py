@@ -1,7 +1,8 @@
 """Tokens: made once, shown once, kept as a digest.
 
-    ctxp_<43 characters>   publish, yank, and install the private packages of one namespace
-    ctxr_<43 characters>   install the private packages of one namespace
+    ctxp_<43 characters>     publish, yank, and install the private packages of one namespace
+    ctxr_<43 characters>     install the private packages of one namespace
+    lctx_t_<43 characters>   the team server's scopes, in some workspaces or in any
 
 The characters are 256 bits from the system's randomness in base64url. Looking one up is an
 indexed search for its SHA-256, so neither the database nor its timing holds anything of the token
@@ -14,43 +15,58 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
 from registry_core.accounts import claim
-from registry_core.callers import Caller, Scope
+from registry_core.callers import PACKAGE_SCOPES, ROLES, TEAM_SCOPES, Caller, Scope, with_included
 from registry_core.errors import Conflict, Invalid, NotFound, Unauthenticated
-from registry_core.events import Draft
+from registry_core.events import EPOCH, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
 from registry_core.schema import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from registry_core.events.journal import Journal
 
-PREFIX = {Scope.PUBLISH: "ctxp_", Scope.READ: "ctxr_"}
 MOST_ACTIVE = 10
 """Tokens of one namespace that are not revoked, at most."""
 
-_TOKEN = re.compile(r"ctx[pr]_[A-Za-z0-9_-]{16,128}")
+_TOKEN = re.compile(r"(?:ctx[pr]|lctx_t)_[A-Za-z0-9_-]{16,128}")
+_WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """A token without its secret."""
+class Grant:
+    """What a new token shall open: a namespace, or scopes of the team server."""
 
-    id: str
-    namespace: str
-    scope: Scope
     label: str
-    created_at: datetime
-    revoked_at: datetime | None
+    scopes: frozenset[Scope]
+    namespace: str | None = None
+    role: str = ""
+    workspaces: frozenset[str] | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What the token's text begins with."""
+        if self.namespace is None:
+            return "lctx_t_"
+        return "ctxp_" if Scope.PUBLISH in self.scopes else "ctxr_"
+
+
+@dataclass(frozen=True, slots=True)
+class Token(Grant):
+    """A token without its secret. `scopes` are with those of its role."""
+
+    id: str = ""
+    created_at: datetime = EPOCH
+    revoked_at: datetime | None = None
 
 
 class Tokens:
@@ -59,26 +75,25 @@ class Tokens:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def mint(self, namespace: str, scope: Scope, label: str, by: Caller) -> tuple[str, Token]:
-        """Make a token for a namespace, claiming it first where nobody has; the text comes once."""
-        if not 1 <= len(label) <= 100 or not label.isprintable():
-            raise Invalid("a token's label is 1 to 100 printable characters")
-        text = PREFIX[scope] + secrets.token_urlsafe(32)
-        token = Token(secrets.token_hex(8), namespace, scope, label, self._journal.now(), None)
+    async def mint(self, grant: Grant, by: Caller) -> tuple[str, Token]:
+        """Make a token, claiming its namespace first where nobody has; the text comes once."""
+        _check(grant)
+        text = grant.prefix + secrets.token_urlsafe(32)
+        token = Token(
+            label=grant.label,
+            scopes=grant.scopes | ROLES.get(grant.role, frozenset()),
+            namespace=grant.namespace,
+            role=grant.role,
+            workspaces=grant.workspaces,
+            id=secrets.token_hex(8),
+            created_at=self._journal.now(),
+        )
 
         async def work(connection: AsyncConnection) -> None:
-            await claim(self._journal, connection, namespace, by)
-            await _refuse_one_more(connection, namespace)
-            await connection.execute(
-                insert(tokens).values(
-                    id=token.id,
-                    digest=_digest(text),
-                    namespace=namespace,
-                    scope=scope.value,
-                    label=label,
-                    created_at=token.created_at,
-                )
-            )
+            if grant.namespace is not None:
+                await claim(self._journal, connection, grant.namespace, by)
+                await _refuse_one_more(connection, grant.namespace)
+            await connection.execute(insert(tokens).values(_row(token, _digest(text))))
             await self._journal.append(connection, _minted(token, by))
 
         await self._journal.write(work)
@@ -138,10 +153,30 @@ class Tokens:
             )
         return Caller(
             name=f"token:{row.id}",
-            scopes=frozenset({Scope(row.scope)}),
-            namespaces=frozenset({row.namespace}),
+            scopes=with_included(map(Scope, row.scopes)),
+            namespaces=frozenset({row.namespace} if row.namespace else ()),
             token_id=row.id,
+            workspaces=None if row.workspaces is None else frozenset(row.workspaces),
         )
+
+
+def _check(grant: Grant) -> None:
+    if not 1 <= len(grant.label) <= 100 or not grant.label.isprintable():
+        raise Invalid("a token's name is 1 to 100 printable characters")
+    if grant.role and grant.role not in ROLES:
+        raise Invalid(f"unknown role {shown(grant.role)}", hint=f"Roles are {', '.join(ROLES)}.")
+    if not grant.scopes and not grant.role:
+        raise Invalid("a token needs a scope or a role")
+    if grant.namespace is not None and (grant.role or not grant.scopes <= PACKAGE_SCOPES):
+        raise Invalid(
+            "a token of a namespace has the scopes publish or read alone",
+            hint="Make a token without a namespace for the team server's scopes.",
+        )
+    if grant.namespace is None and not grant.scopes <= TEAM_SCOPES:
+        raise Invalid("the scopes publish and read need a namespace", hint="Add --namespace.")
+    for workspace in grant.workspaces or ():
+        if not _WORKSPACE.fullmatch(workspace):
+            raise Invalid(f"{shown(workspace)} is no workspace", hint="Use A-Z a-z 0-9 . _ -")
 
 
 def _digest(text: str) -> str:
@@ -162,21 +197,31 @@ async def _refuse_one_more(connection: AsyncConnection, namespace: str) -> None:
 
 
 def _minted(token: Token, by: Caller) -> Draft:
-    return Draft(
-        EventKind.TOKEN_MINTED,
-        by.name,
-        {"token_id": token.id, "scope": token.scope.value, "label": token.label},
-        namespace=token.namespace,
-        private=True,
-    )
+    payload = {"token_id": token.id, "scopes": sorted(token.scopes), "label": token.label}
+    return Draft(EventKind.TOKEN_MINTED, by.name, payload, namespace=token.namespace, private=True)
 
 
-def _token(row: object) -> Token:
+def _row(token: Token, digest: str) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "digest": digest,
+        "namespace": token.namespace,
+        "scopes": sorted(token.scopes),
+        "role": token.role,
+        "workspaces": None if token.workspaces is None else sorted(token.workspaces),
+        "label": token.label,
+        "created_at": token.created_at,
+    }
+
+
+def _token(row: Any) -> Token:
     return Token(
-        row.id,  # type: ignore[attr-defined]
-        row.namespace,  # type: ignore[attr-defined]
-        Scope(row.scope),  # type: ignore[attr-defined]
-        row.label,  # type: ignore[attr-defined]
-        row.created_at,  # type: ignore[attr-defined]
-        row.revoked_at,  # type: ignore[attr-defined]
+        id=row.id,
+        label=row.label,
+        scopes=frozenset(map(Scope, row.scopes)),
+        namespace=row.namespace,
+        role=row.role,
+        workspaces=None if row.workspaces is None else frozenset(row.workspaces),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
     )

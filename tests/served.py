@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ctxmcp.serving import running
 from registry_core import callers
-from registry_core.callers import OWNER
 from transports.http import create_app
 from world import World, package
 
@@ -53,7 +52,7 @@ class Served:
     async def token(
         self, namespace: str = "acme", scope: callers.Scope = callers.Scope.PUBLISH
     ) -> str:
-        text, _ = await self.world.registry.tokens.mint(namespace, scope, "test", OWNER)
+        text, _ = await self.world.mint(namespace, scope)
         return text
 
     async def get(self, path: str, token: str = "", **headers: str) -> httpx.Response:

@@ -15,6 +15,7 @@ from registry_core.names import Kind, PackageName, Version
 from registry_core.publish import Published, publish
 from registry_core.registry import Registry
 from registry_core.signing import SigningKey
+from registry_core.tokens import Grant, Token
 
 KEY = SigningKey(b"a seed for tests, thirty-two byt")
 OTHER_KEY = SigningKey(b"another seed for tests, 32 bytes")
@@ -74,7 +75,14 @@ class World:
         made = package(name, version, **options)  # type: ignore[arg-type]
         return await publish(self.registry, OWNER, made)
 
+    async def mint(
+        self, namespace: str, scope: Scope = Scope.PUBLISH, label: str = "test"
+    ) -> tuple[str, Token]:
+        """Mint a package token, as the owner."""
+        grant = Grant(label, frozenset({scope}), namespace)
+        return await self.registry.tokens.mint(grant, OWNER)
+
     async def caller(self, namespace: str, scope: Scope = Scope.PUBLISH) -> Caller:
         """Mint a token and come back as who holds it."""
-        text, _ = await self.registry.tokens.mint(namespace, scope, "test", OWNER)
+        text, _ = await self.mint(namespace, scope)
         return await self.registry.tokens.authenticate(text)

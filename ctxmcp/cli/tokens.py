@@ -14,8 +14,9 @@ import click
 from ctxmcp import terminal
 from ctxmcp.cli.invocation import Group, Invocation, invocation
 from ctxmcp.cli.printing import document, talk
-from registry_core.callers import OWNER, Scope
-from registry_core.names import parse_namespace
+from registry_core.callers import OWNER, ROLES, Scope
+from registry_core.errors import Invalid
+from registry_core.names import parse_namespace, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -30,22 +31,58 @@ def token() -> None:
 
 
 @token.command()
-@click.option("--namespace", required=True, help="What it opens, with or without the @.")
+@click.option("--namespace", help="A package token: for this namespace, with or without the @.")
 @click.option(
     "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    default=Scope.PUBLISH.value,
-    show_default=True,
-    help="publish includes read.",
+    help="publish or read with a namespace; without one of the team server's, with commas.",
 )
+@click.option("--role", type=click.Choice(list(ROLES)), help="Adds the scopes of a role.")
+@click.option("--workspace", "workspaces", multiple=True, help="Only there; several are allowed.")
 @click.option("--name", "label", required=True, help="What you will recognise it by.")
-def create(namespace: str, scope: str, label: str) -> None:
+def create(
+    namespace: str | None,
+    scope: str | None,
+    role: str | None,
+    workspaces: tuple[str, ...],
+    label: str,
+) -> None:
     """Make a token; it is shown this once and kept as a digest only."""
+    from registry_core.tokens import Grant  # noqa: PLC0415 - brings SQLAlchemy
+
     what = invocation()
-    owned = parse_namespace(namespace.removeprefix("@"))
-    text, made = _with_tokens(what, lambda it: it.mint(owned, Scope(scope), label, OWNER))
+    grant = Grant(
+        label=label,
+        scopes=_scopes(scope, team=not namespace),
+        namespace=parse_namespace(namespace.removeprefix("@")) if namespace else None,
+        role=role or "",
+        workspaces=frozenset(workspaces) or None,
+    )
+    text, made = _with_tokens(what, lambda it: it.mint(grant, OWNER))
     document(what, {"token": text, **_shown(made)}, lambda: [text])
-    talk(what, f"token {made.id} may {made.scope} in @{made.namespace}; keep it, it is shown once")
+    talk(what, f"token {made.id} opens {_opens(made)}; keep it, it is shown once")
+
+
+def _scopes(text: str | None, *, team: bool) -> frozenset[Scope]:
+    """Read --scope; for the team server `read` and `write` stand for groups of its scopes."""
+    if text is None:
+        return frozenset() if team else frozenset({Scope.PUBLISH})
+    groups = _TEAM_WORDS if team else {}
+    return frozenset().union(*(groups.get(word) or {_scope(word)} for word in text.split(",")))
+
+
+def _scope(word: str) -> Scope:
+    try:
+        return Scope(word.strip())
+    except ValueError:
+        raise Invalid(
+            f"unknown scope {shown(word)}", hint=f"Scopes are {', '.join(Scope)}, and write."
+        ) from None
+
+
+_TEAM_WORDS = {
+    "read": ROLES["viewer"],
+    "write": ROLES["member"] - ROLES["viewer"],
+}
 
 
 @token.command("list")
@@ -80,11 +117,13 @@ def _with_tokens(what: Invocation, work: Callable[[Tokens], Awaitable[Any]]) -> 
 def _table(what: Invocation, found: Sequence[Token]) -> list[str]:
     if not found:
         return ["there are no tokens"]
-    rows = [
-        (one.id, f"@{one.namespace}", one.scope, _state(one), terminal.one_line(one.label))
-        for one in found
-    ]
+    rows = [(one.id, _opens(one), _state(one), terminal.one_line(one.label)) for one in found]
     return terminal.aligned(rows, what.paper)
+
+
+def _opens(one: Token) -> str:
+    where = f" in @{one.namespace}" if one.namespace else ""
+    return ",".join(sorted(one.scopes)) + where
 
 
 def _state(one: Token) -> str:
@@ -95,7 +134,9 @@ def _shown(one: Token) -> dict[str, Any]:
     return {
         "id": one.id,
         "namespace": one.namespace,
-        "scope": one.scope,
+        "scopes": sorted(one.scopes),
+        "role": one.role,
+        "workspaces": None if one.workspaces is None else sorted(one.workspaces),
         "name": one.label,
         "created_at": _iso(one.created_at),
         "revoked_at": _iso(one.revoked_at),

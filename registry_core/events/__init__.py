@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from registry_core.callers import DEFAULT_CHANNEL, DEFAULT_WORKSPACE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from registry_core.events.kinds import EventKind
 
-DEFAULT_WORKSPACE = "default"
-DEFAULT_CHANNEL = "default"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -49,3 +49,20 @@ class Event(Draft):
     id: int = 0
     at: datetime = EPOCH
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One line of the audit log: who called what, where, and how it ended; never the arguments."""
+
+    at: datetime
+    token_id: str | None
+    actor: str
+    operation: str
+    workspace: str
+    channel: str
+    allowed: bool
+    outcome: str
+    arguments_sha256: str
+    duration_ms: int
+    id: int = 0

@@ -8,6 +8,18 @@ from enum import StrEnum
 class EventKind(StrEnum):
     """What happened. `consistency` is the word that the LeanCTX contract has for it."""
 
+    TOOL_CALL_RECORDED = "tool_call_recorded"
+    """Any operation was called and completed."""
+    SESSION_MUTATED = "session_mutated"
+    """The state of a session was changed."""
+    KNOWLEDGE_REMEMBERED = "knowledge_remembered"
+    """A fact was written."""
+    ARTIFACT_STORED = "artifact_stored"
+    """An artifact was persisted."""
+    GRAPH_BUILT = "graph_built"
+    """A graph index was updated."""
+    PROOF_ADDED = "proof_added"
+    """The evidence ledger grew."""
     PACKAGE_PUBLISHED = "package_published"
     """A release was recorded."""
     PACKAGE_YANKED = "package_yanked"
@@ -28,8 +40,20 @@ class EventKind(StrEnum):
     """A token was made; the event has its id and never the token."""
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event
     """A token opens nothing any more."""
+    TRUST_CHANGED = "trust_changed"
+    """The verdict on a release is another one."""
 
     @property
     def consistency(self) -> str:
-        """`strong` where the rows are in the same transaction, `local` for what only counts."""
-        return "local" if self in {self.PACKAGE_INSTALLED, self.PACKAGE_VERIFIED} else "strong"
+        """How soon readers agree: `strong` with its rows, `eventual`, or `local` to a node."""
+        return _CONSISTENCY.get(self, "strong")
+
+
+_CONSISTENCY = {
+    EventKind.TOOL_CALL_RECORDED: "local",
+    EventKind.GRAPH_BUILT: "local",
+    EventKind.PACKAGE_INSTALLED: "local",
+    EventKind.PACKAGE_VERIFIED: "local",
+    EventKind.KNOWLEDGE_REMEMBERED: "eventual",
+    EventKind.ARTIFACT_STORED: "eventual",
+}

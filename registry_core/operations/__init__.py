@@ -6,9 +6,14 @@ and arguments calls `invoke`. There is no third way, so nobody can forget to che
 
 from __future__ import annotations
 
+import hashlib
+import json
+import time
 from typing import TYPE_CHECKING, Any
 
-from registry_core.errors import NotFound
+from registry_core.errors import Forbidden, Internal, NotFound, RegistryError, Unauthenticated
+from registry_core.events import Audited, Draft
+from registry_core.events.kinds import EventKind
 from registry_core.names import shown
 from registry_core.operations.changing import channel, unyank, visibility, yank
 from registry_core.operations.download import download
@@ -63,8 +68,44 @@ async def invoke(
     arguments: Mapping[str, Any],
     surface: Surface = "remote",
 ) -> Model:
-    """Run an operation by name: look it up, validate, check the scope, run."""
-    operation = find(name)
-    given = operation.read(arguments, surface)
-    output: Model = await operation(registry, caller, given)
-    return output
+    """Run an operation by name: look it up, validate, check the scope, run, write it down."""
+    started = time.perf_counter()
+    outcome, allowed = Internal.code, True
+    try:
+        operation = find(name)
+        output: Model = await operation(registry, caller, operation.read(arguments, surface))
+    except RegistryError as error:
+        outcome, allowed = error.code, not isinstance(error, Unauthenticated | Forbidden)
+        raise
+    else:
+        outcome = "ok"
+        return output
+    finally:
+        line = Audited(
+            at=registry.clock(),
+            token_id=caller.token_id,
+            actor=caller.name,
+            operation=name[:64],
+            workspace=caller.workspace,
+            channel=caller.channel,
+            allowed=allowed,
+            outcome=outcome,
+            arguments_sha256=_digest(arguments),
+            duration_ms=round((time.perf_counter() - started) * 1000),
+        )
+        registry.recorder.note(line, _called(caller, name) if outcome == "ok" else None)
+
+
+def _called(caller: Caller, name: str) -> Draft:
+    return Draft(
+        EventKind.TOOL_CALL_RECORDED,
+        caller.name,
+        {"tool": name},
+        workspace=caller.workspace,
+        channel=caller.channel,
+    )
+
+
+def _digest(arguments: Mapping[str, Any]) -> str:
+    text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

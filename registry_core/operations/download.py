@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from registry_core.callers import Scope
 from registry_core.errors import InvalidName, NotFound
 from registry_core.operation import Model, local, operation
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, download_url, resolve
@@ -36,7 +37,12 @@ class Located(Model):
     written: str = Field("", description="The file it was written to, on this machine.")
 
 
-@operation(title="Download an artifact", ends_in=(NotFound, InvalidName), toolset="more")
+@operation(
+    scope=Scope.ARTIFACTS,
+    title="Download an artifact",
+    ends_in=(NotFound, InvalidName),
+    toolset="more",
+)
 async def download(registry: Registry, caller: Caller, given: Download) -> Located:
     """Give the URL, digest and size of a release's artifact, or write it to a file."""
     package, release = await resolve(registry, caller, given.ref)

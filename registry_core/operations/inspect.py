@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from registry_core.callers import Scope
 from registry_core.errors import InvalidName, NotFound
 from registry_core.names import Kind, shown
 from registry_core.operation import Model, operation, package_text
@@ -85,7 +86,7 @@ class Inspected(Model):
     content: Text
 
 
-@operation(title="Inspect a package", ends_in=(NotFound, InvalidName))
+@operation(scope=Scope.SEARCH, title="Inspect a package", ends_in=(NotFound, InvalidName))
 async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspected:
     """Show a package's files, dependencies, permissions, cost and readme, or read one file."""
     package, release = await resolve(registry, caller, given.ref)

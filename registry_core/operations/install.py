@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from registry_core.callers import Scope
 from registry_core.errors import DependencyConflict, DependencyCycle, NotFound
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
@@ -77,6 +78,7 @@ class Installation(Model):
 
 
 @operation(
+    scope=Scope.SEARCH,
     title="Install packages",
     writes=True,
     ends_in=(NotFound, DependencyConflict, DependencyCycle),

@@ -49,7 +49,7 @@ class SearchResult(Model):
     next: str = Field("", description="Cursor of the next page, if any.")
 
 
-@operation(title="Search packages", ends_in=(Invalid,))
+@operation(scope=Scope.SEARCH, title="Search packages", ends_in=(Invalid,))
 async def search(registry: Registry, caller: Caller, given: Search) -> SearchResult:
     """Find skills, agents, tools and context packages for a task; then `inspect` one."""
     offset = _offset(given.cursor)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from registry_core import trust as judging
+from registry_core.callers import Scope
 from registry_core.errors import InvalidName, NotFound
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
@@ -37,7 +38,7 @@ class Trusted(Model):
     report: dict[str, Any] | None = None
 
 
-@operation(title="Judge a package", ends_in=(NotFound, InvalidName))
+@operation(scope=Scope.SEARCH, title="Judge a package", ends_in=(NotFound, InvalidName))
 async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
     """Say whether to trust a package: trusted, caution or refuse, with reasons."""
     package, release = await resolve(registry, caller, given.ref)

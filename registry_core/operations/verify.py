@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from registry_core.callers import Scope
 from registry_core.errors import InvalidName, InvalidPackage, NotFound, Tampered
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import resolve
@@ -43,7 +44,7 @@ class Verified(Model):
     checked: list[Checked]
 
 
-@operation(title="Verify integrity", ends_in=(NotFound, InvalidName))
+@operation(scope=Scope.SEARCH, title="Verify integrity", ends_in=(NotFound, InvalidName))
 async def verify(registry: Registry, caller: Caller, given: Verify) -> Verified:
     """Recompute digests and signature of a release, a file, a folder or what is installed."""
     package, release = await resolve(registry, caller, given.target)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from registry_core.callers import Scope
 from registry_core.errors import InvalidName, NotFound
 from registry_core.names import Kind, PackageName
 from registry_core.operation import Model, operation, package_text
@@ -46,7 +47,9 @@ class VersionList(Model):
     versions: list[VersionEntry]
 
 
-@operation(title="List versions", ends_in=(NotFound, InvalidName), toolset="more")
+@operation(
+    scope=Scope.SEARCH, title="List versions", ends_in=(NotFound, InvalidName), toolset="more"
+)
 async def versions(registry: Registry, caller: Caller, given: Versions) -> VersionList:
     """List every version of a package with its digest, signer and whether it is yanked."""
     package = await registry.packages.find(PackageName.parse(given.name), caller)

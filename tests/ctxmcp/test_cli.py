@@ -225,12 +225,24 @@ def test_a_token_is_printed_alone_and_kept_as_a_digest(shell: Shell) -> None:
 def test_a_token_can_be_made_listed_and_revoked_in_json(shell: Shell) -> None:
     made = shell.ok("token", "create", "--namespace", "acme", "--name", "laptop", "--json").json
     assert made["token"].startswith("ctxp_")
-    assert (made["namespace"], made["scope"], made["name"]) == ("acme", "publish", "laptop")
+    assert (made["namespace"], made["scopes"], made["name"]) == ("acme", ["publish"], "laptop")
     revoked = shell.ok("token", "revoke", made["id"], "--json").json
     assert revoked["revoked_at"]
     listed = shell.ok("token", "list", "--namespace", "acme", "--json").json["tokens"]
     assert listed == [revoked]
     assert "token" not in revoked
+
+
+def test_a_token_of_the_team_server_has_scopes_and_a_role(shell: Shell) -> None:
+    made = shell.ok("token", "create", "--scope", "read,write", "--name", "ci-bot", "--json").json
+    assert made["token"].startswith("lctx_t_")
+    assert made["namespace"] is None
+    assert {"search", "events", "sessionMutations", "knowledge"} <= set(made["scopes"])
+    assert "audit" not in made["scopes"]
+    admin = shell.ok("token", "create", "--role", "admin", "--name", "ops", "--json").json
+    assert "audit" in admin["scopes"]
+    for words in (["--scope", "publish"], [], ["--scope", "audit", "--namespace", "acme"]):
+        assert shell("token", "create", *words, "--name", "x").code == 2
 
 
 def test_an_unknown_token_cannot_be_revoked(shell: Shell) -> None:

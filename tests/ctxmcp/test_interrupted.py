@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from ctxmcp import settings, wiring
-from registry_core.callers import OWNER, Scope
+from registry_core.callers import OWNER
 from registry_core.operations import invoke
 from world import World, package
 
@@ -53,7 +53,7 @@ async def _answering(client: httpx.AsyncClient, server: subprocess.Popen[bytes])
 async def test_kill_9_amid_a_thousand_publishes_loses_nothing_acknowledged(tmp_path: Path):
     url = f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite3'}"
     async with World.open(url, tmp_path) as world:
-        token, _ = await world.registry.tokens.mint("acme", Scope.PUBLISH, "test", OWNER)
+        token, _ = await world.mint("acme")
     made = {f"p{n}": package(f"@acme/p{n}") for n in range(PUBLISHES)}
     port = _free_port()
     server = _serve(tmp_path, port)

@@ -16,13 +16,13 @@ from registry_core.errors import (
 )
 from registry_core.events.kinds import EventKind
 from registry_core.schema import metadata
-from registry_core.tokens import MOST_ACTIVE
+from registry_core.tokens import MOST_ACTIVE, Grant
 from world import World
 
 
 async def test_a_token_opens_its_namespace_with_its_scope(world: World):
     tokens = world.registry.tokens
-    text, token = await tokens.mint("acme", Scope.PUBLISH, "ci", OWNER)
+    text, token = await world.mint("acme")
     assert text.startswith("ctxp_")
     assert len(text) == len("ctxp_") + 43
     caller = await tokens.authenticate(text)
@@ -30,7 +30,7 @@ async def test_a_token_opens_its_namespace_with_its_scope(world: World):
     assert caller.may(Scope.READ, "acme")
     assert not caller.may(Scope.READ, "other")
     assert caller.token_id == token.id
-    read, _ = await tokens.mint("acme", Scope.READ, "laptop", OWNER)
+    read, _ = await world.mint("acme", Scope.READ)
     assert read.startswith("ctxr_")
     reader = await tokens.authenticate(read)
     assert reader.may(Scope.READ, "acme")
@@ -39,7 +39,7 @@ async def test_a_token_opens_its_namespace_with_its_scope(world: World):
 
 async def test_a_revoked_token_opens_nothing_from_then_on(world: World):
     tokens = world.registry.tokens
-    text, token = await tokens.mint("acme", Scope.PUBLISH, "ci", OWNER)
+    text, token = await world.mint("acme")
     await tokens.revoke(token.id, OWNER)
     with pytest.raises(Unauthenticated):
         await tokens.authenticate(text)
@@ -60,7 +60,7 @@ async def test_what_is_no_token_opens_nothing(sqlite_world: World, text):
 
 
 async def test_no_table_holds_a_token(sqlite_world: World):
-    text, _ = await sqlite_world.registry.tokens.mint("acme", Scope.PUBLISH, "ci", OWNER)
+    text, _ = await sqlite_world.mint("acme")
     async with sqlite_world.registry.journal.database.read() as connection:
         for table in metadata.sorted_tables:
             rows = (await connection.execute(select(table))).all()
@@ -70,11 +70,11 @@ async def test_no_table_holds_a_token(sqlite_world: World):
 
 async def test_a_namespace_has_a_bounded_number_of_active_tokens(sqlite_world: World):
     tokens = sqlite_world.registry.tokens
-    made = [await tokens.mint("acme", Scope.READ, f"t{n}", OWNER) for n in range(MOST_ACTIVE)]
+    made = [await sqlite_world.mint("acme", Scope.READ, f"t{n}") for n in range(MOST_ACTIVE)]
     with pytest.raises(Conflict, match="Revoke one"):
-        await tokens.mint("acme", Scope.READ, "one more", OWNER)
+        await sqlite_world.mint("acme", Scope.READ)
     await tokens.revoke(made[0][1].id, OWNER)
-    await tokens.mint("acme", Scope.READ, "one more", OWNER)
+    await sqlite_world.mint("acme", Scope.READ)
     assert len(await tokens.list("acme")) == MOST_ACTIVE + 1
     assert await tokens.list("other") == []
 
@@ -82,11 +82,11 @@ async def test_a_namespace_has_a_bounded_number_of_active_tokens(sqlite_world: W
 async def test_only_the_owner_of_the_registry_claims_a_namespace(sqlite_world: World):
     tokens = sqlite_world.registry.tokens
     with pytest.raises(Forbidden):
-        await tokens.mint("acme", Scope.READ, "x", Caller("somebody"))
+        await tokens.mint(Grant("x", frozenset({Scope.READ}), "acme"), Caller("somebody"))
     for name in ("official", "www"):
         with pytest.raises(InvalidName, match="reserved"):
-            await tokens.mint(name, Scope.READ, "x", OWNER)
+            await sqlite_world.mint(name)
     for label in ("", "x" * 101, "a\nb"):
         with pytest.raises(Invalid):
-            await tokens.mint("acme", Scope.READ, label, OWNER)
+            await sqlite_world.mint("acme", label=label)
     assert await tokens.list() == []

@@ -1,0 +1,103 @@
+"""Writing down every call without a commit per call: gathered, and committed together.
+
+What a call changed is in its own transaction, with its own event. This is what is only noted: that
+the call took place (`tool_call_recorded`), and its line in the audit log. Both are written within
+`FLUSH` seconds of the call's end, in the order the calls ended; a crash may lose those last ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+
+from registry_core.errors import RegistryError
+from registry_core.events import Audited
+from registry_core.schema import audit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from registry_core.events import Draft
+    from registry_core.events.journal import Journal
+
+FLUSH = 0.05
+"""Seconds between a call and the commit that notes it, about."""
+
+MOST_WAITING = 10_000
+"""Notes that wait for a database which does not answer; more are counted and dropped."""
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """What was called and is not yet written down."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._waiting: list[tuple[Audited, Draft | None]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self.lost = 0
+        """Notes that were dropped since the start."""
+
+    def note(self, line: Audited, draft: Draft | None) -> None:
+        """Write a line of the audit log, and an event, soon."""
+        if len(self._waiting) >= MOST_WAITING:
+            self.lost += 1
+            return
+        self._waiting.append((line, draft))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_later(), name="recorder")
+
+    async def flush(self) -> None:
+        """Write down what waits. Raises Unavailable where the database does not answer."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+
+        async def work(connection: AsyncConnection) -> None:
+            for _, draft in waiting:
+                if draft is not None:
+                    await self._journal.append(connection, draft)
+            await connection.execute(insert(audit), [_row(line) for line, _ in waiting])
+
+        try:
+            await self._journal.write(work)
+        except RegistryError:
+            self._waiting = [*waiting, *self._waiting][:MOST_WAITING]
+            raise
+
+    async def since(self, position: int, limit: int = 200) -> Sequence[Audited]:
+        """Return lines of the audit log after `position`, oldest first."""
+        await self.flush()
+        statement = select(audit).where(audit.c.id > position).order_by(audit.c.id).limit(limit)
+        async with self._journal.database.read() as connection:
+            return [Audited(**row) for row in (await connection.execute(statement)).mappings()]
+
+    async def close(self) -> None:
+        """Write down what waits, once more."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._flushing
+        with suppress(RegistryError):
+            await self.flush()
+
+    async def _flush_later(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(FLUSH)
+            try:
+                await self.flush()
+            except RegistryError as error:
+                _log.warning("calls cannot be written down: %s", error)
+                await asyncio.sleep(1)
+
+
+def _row(line: Audited) -> dict[str, object]:
+    return {name: value for name, value in asdict(line).items() if name != "id"}
