@@ -22,27 +22,23 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from registry_core.errors import (
-    Conflict,
     Forbidden,
     Internal,
     Invalid,
     InvalidPackage,
-    NotFound,
     RegistryError,
     TooLarge,
     Unauthenticated,
     Unavailable,
 )
 from registry_core.formats import MAX_ARTIFACT, strict_json
-from registry_core.names import shown
 from registry_core.operations import CATALOG, invoke
-from transports import refusals
+from transports.dialects.leanctx import envelope
 from transports.guards.auth import bearer
-from transports.refusals import WrongMethod
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
@@ -57,19 +53,6 @@ _SMALL = 64 * 1024
 PAGE = 200
 MOST_PAGE = 500
 
-CODES: Mapping[type[RegistryError], str] = {
-    Invalid: "invalid_request",
-    TooLarge: "request_too_large",
-    WrongMethod: "method_not_allowed",
-    NotFound: "not_found",
-    Conflict: "conflict",
-    Unauthenticated: "unauthorized",
-    Forbidden: "scope_denied",
-    Unavailable: "unavailable",
-    RegistryError: "internal_error",
-}
-"""The contract's word for an error of the request itself."""
-
 
 def routes() -> list[Route]:
     """Return what this dialect answers."""
@@ -80,12 +63,6 @@ def routes() -> list[Route]:
     ]
 
 
-def refuse(error: RegistryError) -> Response:
-    """Refuse a request in the contract's envelope."""
-    code = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
-    return _envelope(error, refusals.status(error), code)
-
-
 async def health(request: Request) -> Response:
     """Say that the process answers."""
     return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
@@ -94,10 +71,12 @@ async def health(request: Request) -> Response:
 async def tools(request: Request) -> Response:
     """List what can be called, by page."""
     listed = _tools()
-    limit = min(_count(request, "limit", PAGE), MOST_PAGE)
-    offset = min(_count(request, "offset", 0), len(listed))
+    limit = min(envelope.count(request, "limit", PAGE), MOST_PAGE)
+    offset = min(envelope.count(request, "offset", 0), len(listed))
     page = listed[offset : offset + limit]
-    return _json({"tools": page, "total": len(listed), "offset": offset, "limit": limit})
+    return envelope.document(
+        {"tools": page, "total": len(listed), "offset": offset, "limit": limit}
+    )
 
 
 async def call(request: Request) -> Response:
@@ -119,7 +98,7 @@ async def call(request: Request) -> Response:
         "isError": False,
     }
     meta = {"duration_ms": took}
-    return _json({**said, "meta": meta, "result": {**said, "_meta": meta}})
+    return envelope.document({**said, "meta": meta, "result": {**said, "_meta": meta}})
 
 
 @functools.cache
@@ -132,15 +111,6 @@ def _tools() -> tuple[dict[str, Any], ...]:
         }
         for operation in CATALOG.values()
     )
-
-
-def _count(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise Invalid(f"{name} is {shown(text)}, not a number from 0 on")
-    return int(text)
 
 
 async def _read_call(body: bytes) -> tuple[str, Any]:
@@ -164,23 +134,5 @@ async def _off_loop(read: Callable[[bytes], T], body: bytes) -> T:
 def _tool_error(error: RegistryError) -> Response:
     """Refuse what an operation refused: all that is the call's own fault is one status."""
     if isinstance(error, Unauthenticated | Forbidden | TooLarge | Unavailable | Internal):
-        return refuse(error)
-    return _envelope(error, 400, "tool_error")
-
-
-def _envelope(error: RegistryError, status: int, error_code: str) -> Response:
-    body = {
-        "error": error.message,
-        "error_code": error_code,
-        "code": error.code,
-        "hint": error.hint,
-    }
-    return refusals.response(error, status, body)
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return Response(
-        refusals.encode(document),
-        headers={"cache-control": "no-store"},
-        media_type="application/json",
-    )
+        return envelope.refuse(error)
+    return envelope.of(error, 400, "tool_error")
