@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from registry_core.errors import Internal, Unavailable
 from registry_core.migrations import HEAD
-from registry_core.sqlite import DRIVER
+from registry_core.sqlite import READING, WRITING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -175,7 +175,7 @@ def _sqlite_readers(url: str) -> AsyncEngine:
     return _sqlite(
         create_async_engine(
             url,
-            module=DRIVER,
+            module=READING,
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             pool_reset_on_return=None,
@@ -185,7 +185,7 @@ def _sqlite_readers(url: str) -> AsyncEngine:
 
 def _sqlite_writer(url: str) -> AsyncEngine:
     """Make an engine of one connection, whose transactions take the write lock at once."""
-    engine = _sqlite(create_async_engine(url, module=DRIVER, pool_size=1, max_overflow=0))
+    engine = _sqlite(create_async_engine(url, module=WRITING, pool_size=1, max_overflow=0))
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:

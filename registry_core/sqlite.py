@@ -1,8 +1,12 @@
-"""SQLite over aiosqlite, with one hand-over to the driver's thread for each statement.
+"""SQLite over aiosqlite, with as few hand-overs to the driver's thread as may be.
 
 SQLAlchemy's adapter makes four of a statement: open a cursor, execute, fetch, close. Each wakes a
-thread and then the event loop, which costs more than the statement does. The results that this
-program reads are small, so its cursor executes, fetches and closes at once, in the thread.
+thread and then the event loop, which costs more than most statements do.
+
+- A reader's statement is one hand-over: executed, fetched and closed at once, in the thread.
+- A writer's statements are none: inside the transaction they are a few point queries and inserts
+  of some ten microseconds each, and nobody else holds the lock. What may wait is still handed
+  over: `BEGIN IMMEDIATE`, for another process's lock, and the commit, for the disk.
 """
 
 from __future__ import annotations
@@ -65,21 +69,45 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
                 cursor.close()
 
         async with self._adapt_connection._execute_mutex:  # noqa: SLF001 - as its base does
-            outcome, rows = await connection._execute(whole)  # noqa: SLF001 - the only way in
+            outcome, rows = await self._run(connection, whole)
         self._cursor = outcome
         self._rows = deque(rows)
         return outcome
 
+    async def _run(self, connection: Any, whole: Callable[[], Any]) -> Any:
+        return await connection._execute(whole)  # noqa: SLF001 - the only way in
 
-class _Connection(AsyncAdapt_aiosqlite_connection):
+
+class _WritingCursor(_Cursor):
+    __slots__ = ()
+
+    async def _run(self, connection: Any, whole: Callable[[], Any]) -> Any:
+        if connection.in_transaction:
+            return whole()
+        return await super()._run(connection, whole)
+
+
+class _Reader(AsyncAdapt_aiosqlite_connection):
     __slots__ = ()
     _cursor_cls = _Cursor
 
 
+class _Writer(AsyncAdapt_aiosqlite_connection):
+    __slots__ = ()
+    _cursor_cls = _WritingCursor
+
+
 class _Driver(AsyncAdapt_aiosqlite_dbapi):
-    def connect(self, *arg: Any, **kw: Any) -> _Connection:
-        return _Connection(self, super().connect(*arg, **kw)._connection)  # noqa: SLF001
+    def __init__(self, made: type[AsyncAdapt_aiosqlite_connection]) -> None:
+        super().__init__(aiosqlite, sqlite3)
+        self._made = made
+
+    def connect(self, *arg: Any, **kw: Any) -> AsyncAdapt_aiosqlite_connection:
+        # The transaction decides who may touch the connection, not the thread that opened it.
+        opened = super().connect(*arg, **(kw | {"check_same_thread": False}))
+        return self._made(self, opened._connection)  # noqa: SLF001
 
 
-DRIVER = _Driver(aiosqlite, sqlite3)
-"""For `create_async_engine(..., module=DRIVER)`."""
+READING = _Driver(_Reader)
+WRITING = _Driver(_Writer)
+"""For `create_async_engine(..., module=...)`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import RowMapping, bindparam, func, insert, select
 
 from registry_core.events import Draft, Event
 from registry_core.events.kinds import EventKind
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from registry_core.database import Database
 
 
+_NEXT_VERSION = (
+    select(func.coalesce(func.max(events.c.version), 0) + 1)
+    .where(
+        events.c.workspace == bindparam("in_workspace"), events.c.channel == bindparam("in_channel")
+    )
+    .scalar_subquery()
+)
+# Built once: putting a statement together costs more than running it.
+_APPEND = insert(events).values(version=_NEXT_VERSION).returning(events.c.id)
+
+
 class EventLog:
     """The log in the database."""
 
@@ -27,25 +38,21 @@ class EventLog:
 
     async def append(self, connection: AsyncConnection, draft: Draft, at: datetime) -> int:
         """Write an event in the caller's transaction and return its id."""
-        so_far = (
-            select(func.coalesce(func.max(events.c.version), 0) + 1)
-            .where(events.c.workspace == draft.workspace, events.c.channel == draft.channel)
-            .scalar_subquery()
-        )
         row: dict[str, Any] = {
+            "in_workspace": draft.workspace,
+            "in_channel": draft.channel,
             "at": at,
             "kind": draft.kind.value,
             "actor": draft.actor,
             "workspace": draft.workspace,
             "channel": draft.channel,
-            "version": so_far,
             "parent_id": draft.parent_id,
             "namespace": draft.namespace,
             "package": draft.package,
             "private": draft.private,
             "payload": dict(draft.payload),
         }
-        written = await connection.execute(insert(events).values(row).returning(events.c.id))
+        written = await connection.execute(_APPEND, row)
         return int(written.scalar_one())
 
     async def since(self, position: int, limit: int = 200) -> Sequence[Event]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, insert, or_, select, true, update
+from sqlalchemy import bindparam, false, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from registry_core.accounts import claim as claim_namespace
@@ -29,6 +29,26 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from registry_core.events.journal import Journal
+
+
+# Built once: putting a statement together costs more than running it.
+_LOAD = (
+    select(packages, releases)
+    .outerjoin(releases, releases.c.package_id == packages.c.id)
+    .where(packages.c.namespace == bindparam("namespace"), packages.c.name == bindparam("name"))
+)
+_INSERT_PACKAGE = insert(packages).returning(packages.c.id)
+_INSERT_RELEASE = insert(releases).returning(releases.c.id)
+_INSERT_DETAILS = insert(release_details)
+_RELEASED = (
+    update(packages)
+    .where(packages.c.id == bindparam("of"))
+    .values(
+        latest_id=bindparam("newest"),
+        release_count=packages.c.release_count + 1,
+        updated_at=bindparam("now"),
+    )
+)
 
 
 class Packages:
@@ -132,13 +152,12 @@ class Packages:
             package_id = package.id if package else await _insert_package(connection, new, now)
             release_id = await _insert_release(connection, new, package_id, now, caller)
             await connection.execute(
-                update(packages)
-                .where(packages.c.id == package_id)
-                .values(
-                    latest_id=_latest_with(package, new.version, release_id),
-                    release_count=packages.c.release_count + 1,
-                    updated_at=now,
-                )
+                _RELEASED,
+                {
+                    "of": package_id,
+                    "newest": _latest_with(package, new.version, release_id),
+                    "now": now,
+                },
             )
             visibility = package.visibility if package else new.visibility
             await self._journal.append(connection, _published(new, package_id, visibility, caller))
@@ -298,12 +317,7 @@ def _visible_to(caller: Caller) -> ColumnElement[bool]:
 
 
 async def _load(connection: AsyncConnection, name: PackageName) -> Package | None:
-    statement = (
-        select(packages, releases)
-        .outerjoin(releases, releases.c.package_id == packages.c.id)
-        .where(and_(packages.c.namespace == name.namespace, packages.c.name == name.name))
-    )
-    rows = (await connection.execute(statement)).all()
+    rows = (await connection.execute(_LOAD, {"namespace": name.namespace, "name": name.name})).all()
     if not rows:
         return None
     found = {str(r.version): r for row in rows if (r := _release(row)) is not None}
@@ -329,16 +343,15 @@ async def _owned(connection: AsyncConnection, name: PackageName, caller: Caller)
 
 async def _insert_package(connection: AsyncConnection, new: NewRelease, now: datetime) -> int:
     written = await connection.execute(
-        insert(packages)
-        .values(
-            namespace=new.name.namespace,
-            name=new.name.name,
-            kind=new.kind.value,
-            visibility=new.visibility.value,
-            created_at=now,
-            updated_at=now,
-        )
-        .returning(packages.c.id)
+        _INSERT_PACKAGE,
+        {
+            "namespace": new.name.namespace,
+            "name": new.name.name,
+            "kind": new.kind.value,
+            "visibility": new.visibility.value,
+            "created_at": now,
+            "updated_at": now,
+        },
     )
     return int(written.scalar_one())
 
@@ -347,26 +360,26 @@ async def _insert_release(
     connection: AsyncConnection, new: NewRelease, package_id: int, now: datetime, caller: Caller
 ) -> int:
     written = await connection.execute(
-        insert(releases)
-        .values(
-            package_id=package_id,
-            version=str(new.version),
-            precedence=new.version.precedence,
-            published_at=now,
-            published_by=caller.name,
+        _INSERT_RELEASE,
+        {
+            "package_id": package_id,
+            "version": str(new.version),
+            "precedence": new.version.precedence,
+            "published_at": now,
+            "published_by": caller.name,
             **new.row,
-        )
-        .returning(releases.c.id)
+        },
     )
     release_id = int(written.scalar_one())
     await connection.execute(
-        insert(release_details).values(
-            release_id=release_id,
-            files=list(new.details.files),
-            readme=new.details.readme,
-            body=new.details.body,
-            report=new.details.report,
-        )
+        _INSERT_DETAILS,
+        {
+            "release_id": release_id,
+            "files": list(new.details.files),
+            "readme": new.details.readme,
+            "body": new.details.body,
+            "report": new.details.report,
+        },
     )
     return release_id
 
