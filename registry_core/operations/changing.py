@@ -35,6 +35,7 @@ class Unyank(Model):
     """The release to bring back."""
 
     ref: str = Field(max_length=MOST_REFERENCE, description=_EXACT)
+    reason: str = Field("", max_length=500, description="Kept in the event log.")
 
 
 class YankState(Model):
@@ -94,7 +95,7 @@ async def yank(registry: Registry, caller: Caller, given: Yank) -> YankState:
 async def unyank(registry: Registry, caller: Caller, given: Unyank) -> YankState:
     """Let a yanked release resolve again."""
     name, version = exact(given.ref)
-    return _state(name, await registry.packages.unyank(name, version, caller))
+    return _state(name, await registry.packages.unyank(name, version, given.reason, caller))
 
 
 @operation(

@@ -172,11 +172,13 @@ class Packages:
         self, name: PackageName, version: Version, reason: str, caller: Caller
     ) -> Release:
         """Take a release out of resolution; doing it again keeps the first reason."""
-        return await self._set_yanked(name, version, caller, reason=reason)
+        return await self._set_yanked(name, version, caller, reason, EventKind.PACKAGE_YANKED)
 
-    async def unyank(self, name: PackageName, version: Version, caller: Caller) -> Release:
+    async def unyank(
+        self, name: PackageName, version: Version, reason: str, caller: Caller
+    ) -> Release:
         """Let a yanked release resolve again."""
-        return await self._set_yanked(name, version, caller, reason=None)
+        return await self._set_yanked(name, version, caller, reason, EventKind.PACKAGE_UNYANKED)
 
     async def set_visibility(
         self, name: PackageName, visibility: Visibility, caller: Caller
@@ -251,18 +253,20 @@ class Packages:
         await self._journal.database.write(work)
 
     async def _set_yanked(
-        self, name: PackageName, version: Version, caller: Caller, *, reason: str | None
+        self, name: PackageName, version: Version, caller: Caller, reason: str, event: EventKind
     ) -> Release:
+        yanked = event is EventKind.PACKAGE_YANKED
+
         async def work(connection: AsyncConnection) -> Release:
             package = await _owned(connection, name, caller)
             release = package.pick(version)
-            if release.yanked is (reason is not None):
+            if release.yanked is yanked:
                 return release
             now = self._journal.now()
             await connection.execute(
                 update(releases)
                 .where(releases.c.id == release.id)
-                .values(yanked_at=now if reason is not None else None, yank_reason=reason)
+                .values(yanked_at=now if yanked else None, yank_reason=reason if yanked else None)
             )
             after = await _owned(connection, name, caller)
             latest = next((r.id for r in after.releases if not r.yanked), None)
@@ -271,9 +275,8 @@ class Packages:
                 .where(packages.c.id == package.id)
                 .values(latest_id=latest, updated_at=now)
             )
-            kind = EventKind.PACKAGE_UNYANKED if reason is None else EventKind.PACKAGE_YANKED
-            payload = {"version": str(release.version)} | ({"reason": reason} if reason else {})
-            await self._journal.append(connection, _about(package, kind, caller, payload))
+            payload = {"version": str(release.version), "reason": reason}
+            await self._journal.append(connection, _about(package, event, caller, payload))
             return after.pick(version)
 
         return await self._journal.write(work)

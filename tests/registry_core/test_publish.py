@@ -200,7 +200,7 @@ async def test_a_yanked_release_resolves_to_nothing_unless_it_is_pinned(world: W
     with pytest.raises(NothingMatches, match="every version"):
         found.pick(None)
     assert await packages.list(ANONYMOUS) == []
-    back = await packages.unyank(NAME, Version.parse("1.1.0"), OWNER)
+    back = await packages.unyank(NAME, Version.parse("1.1.0"), "it was fine", OWNER)
     assert not back.yanked
     assert str((await packages.find(NAME, ANONYMOUS)).latest.version) == "1.1.0"
     assert (await kinds(world))[-4:] == [
