@@ -50,10 +50,10 @@ class Journal:
         """Write an event in the transaction of `connection`; the id is final if it commits."""
         return await self.log.append(connection, draft, self.now())
 
-    async def record(self, draft: Draft) -> int:
-        """Write an event that has no rows beside it."""
+    async def record(self, *drafts: Draft) -> list[int]:
+        """Write events that have no rows beside them, in one transaction."""
 
-        async def work(connection: AsyncConnection) -> int:
-            return await self.append(connection, draft)
+        async def work(connection: AsyncConnection) -> list[int]:
+            return [await self.append(connection, draft) for draft in drafts]
 
         return await self.write(work)

@@ -88,8 +88,7 @@ async def install(registry: Registry, caller: Caller, given: Install) -> Install
     references = [Reference.parse(text) for text in given.refs]
     chosen = await resolve(registry.packages, caller, references)
     requested = {reference.name for reference in references}
-    for choice in chosen:
-        await registry.journal.record(_installed(choice, caller))
+    await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
     return Installation(
         plan=[
             _planned(registry, choice, requested=choice.package.name in requested)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from registry_core.events.feed import POLL
 from registry_core.events.kinds import EventKind
 from registry_core.search import Change, Entry, Put, Remove, SearchIndex
 
@@ -42,10 +43,19 @@ class Indexer:
         self._journal = journal
         self._packages = packages
         self._one_at_a_time = asyncio.Lock()
+        self._commits = -1
+        self._looked = 0.0
 
-    async def catch_up(self) -> int:
-        """Apply every event that the index has not seen; return the position it is at."""
+    async def catch_up(self) -> None:
+        """Apply every event that the index has not seen.
+
+        What this process wrote is seen at once; what others wrote is looked for again when `POLL`
+        seconds have passed, so that most searches ask no database.
+        """
         async with self._one_at_a_time:
+            commits, now = self._journal.feed.commits, asyncio.get_running_loop().time()
+            if commits == self._commits and now - self._looked < POLL:
+                return
             position = await self._index.position()
             head = await self._journal.log.head()
             if position > head:  # the log is another one than the index was made from
@@ -55,7 +65,7 @@ class Indexer:
                 events = await self._journal.log.since(position, BATCH)
                 position = events[-1].id
                 await self._index.apply(await self._changes(events), position)
-            return position
+            self._commits, self._looked = commits, now
 
     async def _changes(self, events: Sequence[Event]) -> list[Change]:
         ids = {event.payload["package_id"]: None for event in events if event.kind in _CHANGES}

@@ -20,7 +20,7 @@ async def _record(world: World, count: int, start: int = 0) -> None:
 async def test_ids_grow_and_versions_count_within_a_channel(world: World):
     journal = world.registry.journal
     await _record(world, 3)
-    other = await journal.record(Draft(EventKind.PACKAGE_VERIFIED, channel="other"))
+    [other] = await journal.record(Draft(EventKind.PACKAGE_VERIFIED, channel="other"))
     events = await journal.log.since(0)
     assert [event.version for event in events] == [1, 2, 3, 1]
     assert [event.id for event in events] == sorted(event.id for event in events)
