@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ctxmcp import __version__, check
 from registry_core.errors import Conflict, Invalid, InvalidName
-from registry_core.formats import Candidate, Visibility, ctxpkg
+from registry_core.formats import Candidate, File, Visibility, ctxpkg
 from registry_core.names import Kind, PackageName, Version, shown
 from registry_core.signing import SigningKey
+from registry_core.unicode import sanitize
+from registry_core.verification.texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +47,8 @@ def pack(
 ) -> bytes:
     """Pack and sign a file or folder; a .ctxpkg is returned as it is.
 
+    What hides in a text from its reader is taken out first: a registry refuses it.
+
     `key` is asked only where something has to be signed. Raises Invalid, InvalidPackage, TooLarge.
     """
     if not path.exists():
@@ -57,17 +61,25 @@ def pack(
         kind=candidate.kind,
         name=_name(candidate, label),
         version=_version(candidate, label),
-        description=candidate.description,
-        files=candidate.files,
+        description=sanitize(candidate.description).text,
+        files=[_without_hidden(file) for file in candidate.files],
         created_at=created_at,
         key=key(),
         tool_version=__version__,
-        author=candidate.author,
-        license=candidate.license,
-        tags=candidate.tags,
+        author=sanitize(candidate.author).text,
+        license=sanitize(candidate.license).text,
+        tags=tuple(sanitize(tag).text for tag in candidate.tags),
         dependencies=candidate.dependencies,
         visibility=Visibility.PRIVATE if label.private else candidate.visibility,
     )
+
+
+def _without_hidden(file: File) -> File:
+    """Sanitise a file that is text; another is kept as it is."""
+    text = text_of(file)
+    if text is None or file.text is None:
+        return file
+    return replace(file, data=sanitize(text).text.encode())
 
 
 def _check_unlabelled(label: Label) -> None:

@@ -3,66 +3,116 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urljoin
 
-import httpx
 from pydantic import ValidationError
 
+from ctxmcp.answers import Status, Tool, ToolFailed, ToolResult
+from ctxmcp.following import QUIET, follow
+from ctxmcp.http import Http
 from registry_core import errors
-from registry_core.operations import find
+from registry_core.operations import CATALOG, find
 from registry_core.operations.publish import PublishedRelease
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from ctxmcp.answers import Event, Watch
     from registry_core.operation import Model
 
-TIMEOUT = 60.0
-MOST_ANSWER = 32 * 1024 * 1024
-"""Bytes of one JSON answer, at most."""
+MOST_TOOLS = 10_000
+"""Tools that are listed, at most, however many a registry says it has."""
+
+_PAGE = 200
 
 
 class Remote:
-    """A registry over HTTP. `url` is its address, with or without the `/api` of ctxpkg clients."""
+    """A registry over HTTP. `url` is its address, with or without the `/api` of ctxpkg clients.
 
-    def __init__(self, url: str, token: str) -> None:
-        self._root = url.rstrip("/").removesuffix("/api") + "/"
-        # Nothing redirects in this protocol, and a token must not follow where one would lead.
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
-        self.base = f"{self._root}api"
+    Empty, `workspace` and `channel` are what the registry takes for its default.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        workspace: str = "",
+        channel: str = "",
+        http: Http | None = None,
+    ) -> None:
+        self._http = http or Http(url.rstrip("/").removesuffix("/api") + "/", token)
+        self._workspace, self._channel = workspace, channel
+        self._place = _place(workspace, channel)
+        self.base = f"{self._http.root}api"
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._client.aclose()
+        await self._http.close()
+
+    def at(self, workspace: str, channel: str) -> Remote:
+        return Remote(
+            self.base,
+            "",
+            workspace=workspace or self._workspace,
+            channel=channel or self._channel,
+            http=self._http,
+        )
 
     async def invoke(self, name: str, arguments: Mapping[str, Any]) -> Model:
         operation = find(name)
-        answer = await self._call(name, arguments)
+        result = await self.call(name, arguments)
         try:
-            output: Model = operation.output.model_validate(answer)
+            output: Model = operation.output.model_validate(result.structured)
         except ValidationError as error:
             raise errors.Unavailable(
-                f"{self._root} answers {name} in a shape of its own",
+                f"{self._http.root} answers {name} in a shape of its own",
                 hint="Is it a ctxmcp registry, and of this version?",
             ) from error
         return output
 
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        operation = CATALOG.get(name)
+        answer = await self._http.post(
+            "v1/tools/call",
+            {"name": name, "arguments": dict(arguments), **self._place},
+            repeat=operation is not None and not operation.writes,
+        )
+        return _result(answer)
+
+    async def tools(self) -> Sequence[Tool]:
+        found: list[Tool] = []
+        while len(found) < MOST_TOOLS:
+            page = await self._http.get("v1/tools", offset=len(found), limit=_PAGE)
+            listed = [_tool(entry) for entry in _objects(page.get("tools"))]
+            found += listed
+            if not listed or len(found) >= _number(page.get("total")):
+                break
+        return found
+
+    async def status(self) -> Status:
+        said = await self._http.get("v1/status")
+        server = _object(said.get("server"))
+        return Status(
+            address=self._http.root.rstrip("/"),
+            server=str(server.get("name", "")),
+            version=str(server.get("version", "")),
+            tools=_number(said.get("tools")),
+            latest_event_id=_number(said.get("latestEventId")),
+        )
+
+    def events(
+        self, since: int, watch: Watch, *, quiet: float = QUIET
+    ) -> AsyncGenerator[Event, None]:
+        query = {**self._place, "detail": watch.detail}
+        if watch.kinds:
+            query["kind"] = ",".join(watch.kinds)
+        return follow(self._http, since, query, quiet)
+
     async def artifact(self, url: str, sha256: str, size: int) -> bytes:
-        address = urljoin(self._root, url)
-        # A token goes to the registry it belongs to and nowhere else.
-        headers = self._headers if address.startswith(self._root) else {}
-        try:
-            async with self._client.stream("GET", address, headers=headers) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise _error(response.status_code, await _bounded(response, 65536))
-                return await _bounded(response, size)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        return await self._http.bytes_at(url, size)
 
     async def publish(self, artifact: bytes, *, dry_run: bool) -> PublishedRelease:
         given = {"artifact": base64.b64encode(artifact).decode(), "dry_run": dry_run}
@@ -70,54 +120,40 @@ class Remote:
         assert isinstance(published, PublishedRelease)  # noqa: S101 - the operation's own output
         return published
 
-    async def _call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        body = {"name": name, "arguments": dict(arguments)}
-        try:
-            async with self._client.stream(
-                "POST", urljoin(self._root, "v1/tools/call"), json=body, headers=self._headers
-            ) as response:
-                data = await _bounded(response, MOST_ANSWER)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        if response.status_code != httpx.codes.OK:
-            raise _error(response.status_code, data)
-        answer = _json(data)
-        if answer.get("isError"):
-            raise _error(response.status_code, data)
-        return answer.get("structuredContent")
 
-    def _unreachable(self, error: httpx.HTTPError) -> errors.Unavailable:
-        return errors.Unavailable(
-            f"no answer from {self._root} ({type(error).__name__})",
-            hint="Is the address right, and is it up?",
-        )
+def _place(workspace: str, channel: str) -> dict[str, str]:
+    named = {"workspaceId": workspace, "channelId": channel}
+    return {key: name for key, name in named.items() if name}
 
 
-async def _bounded(response: httpx.Response, limit: int) -> bytes:
-    parts, length = [], 0
-    async for part in response.aiter_bytes():
-        length += len(part)
-        if length > limit:
-            raise errors.TooLarge(f"the answer is longer than the {limit:,} bytes it may have")
-        parts.append(part)
-    return b"".join(parts)
+def _result(answer: Mapping[str, Any]) -> ToolResult:
+    """Read an answer of either shape: its members at the top, or in `result`."""
+    said = answer if "content" in answer else _object(answer.get("result"))
+    result = ToolResult(
+        content=_objects(said.get("content")),
+        structured=said.get("structuredContent"),
+        meta=_object(said.get("meta") or said.get("_meta")),
+    )
+    if said.get("isError"):
+        raise ToolFailed(result.text[:2000] or "the tool failed and does not say why")
+    return result
 
 
-def _json(data: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(data)
-    except (ValueError, RecursionError):
-        answer = None
-    return answer if isinstance(answer, dict) else {}
+def _tool(entry: Mapping[str, Any]) -> Tool:
+    return Tool(
+        name=str(entry.get("name", "")),
+        description=str(entry.get("description", "")),
+        input_schema=_object(entry.get("input_schema")),
+    )
 
 
-def _error(status: int, data: bytes) -> errors.RegistryError:
-    """Make the error that the registry meant, in its own words."""
-    answer = _json(data)
-    message = str(answer.get("error") or f"the registry answered HTTP {status}")[:2000]
-    code = str(answer.get("code") or _CODES.get(status) or ("invalid" if status < 500 else ""))
-    hint = str(answer.get("hint") or "")[:500]
-    return errors.revive(code, message, hint) or errors.Unavailable(message, hint=hint)
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-_CODES = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 409: "conflict"}
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [_object(entry) for entry in value] if isinstance(value, list) else []
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0

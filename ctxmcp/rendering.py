@@ -128,7 +128,9 @@ def _is_package_text(field: FieldInfo) -> bool:
 def _marked(value: Any, marks: Marks, ref: str) -> Any:
     if isinstance(value, list):
         return [_marked(part, marks, ref) for part in value]
-    if not value:
+    if isinstance(value, dict):
+        return {line(key): _marked(part, marks, ref) for key, part in value.items()}
+    if not value or not isinstance(value, str):
         return value
     return marks.block(value, ref) if "\n" in value else marks.inline(value)
 

@@ -28,6 +28,7 @@ from mcp_types import (
 )
 
 from ctxmcp import rendering
+from ctxmcp.skills import FILE as SKILL_FILE
 from registry_core.errors import Invalid, NotFound
 from registry_core.names import Reference
 from registry_core.operations.inspect import Inspected
@@ -154,7 +155,7 @@ async def _names(desk: Invoker, typed: str) -> list[tuple[str, str]]:
     arguments = {"query": typed, "limit": 50}
     found = cast("SearchResult", await desk.invoke("search", arguments))
     names = [Reference.parse(hit.ref).name for hit in found.hits]
-    return [(name.namespace, name.name) for name in names]
+    return sorted((name.namespace, name.name) for name in names)
 
 
 async def _versions(desk: Invoker, typed: str, known: Mapping[str, str]) -> list[str]:
@@ -175,6 +176,8 @@ _VALUES: Mapping[
     ("vet_package", "ref"): _refs,
     (OVERVIEW, "ns"): _namespaces,
     (OVERVIEW, "name"): _in_namespace,
+    (SKILL_FILE, "ns"): _namespaces,
+    (SKILL_FILE, "name"): _in_namespace,
     (FILE, "ns"): _namespaces,
     (FILE, "name"): _in_namespace,
     (FILE, "version"): _versions,

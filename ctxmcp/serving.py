@@ -12,54 +12,78 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from ctxmcp.wiring import open_registry
-from registry_core.errors import Internal, Unavailable
+from registry_core.errors import Internal, Invalid, Unavailable
+from transports.access import Access, is_loopback
+from transports.connections import Config
 from transports.http import create_app
+from transports.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
-    from starlette.types import ASGIApp
+    from starlette.applications import Starlette
 
     from ctxmcp.settings import Settings
+    from registry_core.registry import Registry
+    from transports.sse import Streams
 
 GRACE = 5
 """Seconds that requests have to end when the server stops."""
 
 BACKLOG = 2048
 
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - named, not listened on
 
-async def serve(settings: Settings, host: str, port: int) -> None:
+
+async def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    access: Access | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    toolsets: frozenset[str] = frozenset({"main"}),
+) -> None:
     """Serve the registry of the settings until SIGINT or SIGTERM; port 0 takes a free one.
 
-    Raises Unavailable where the address cannot be listened on, or the database not opened.
+    Raises Unavailable where the address cannot be listened on, or the database not opened, and
+    Invalid where others could come in and nobody has a token.
     """
-    async with (
-        open_registry(settings) as registry,
-        running(create_app(registry), host, port) as url,
-    ):
-        sys.stderr.write(f"ctxmcp serves {url} (for ctxpkg clients: {url}/api)\n")
-        sys.stderr.flush()
-        await _told_to_stop()
+    from ctxmcp.visits import Endpoint  # noqa: PLC0415 - brings the MCP SDK, a second of imports
+
+    access = access or Access.of_server(host, base_url=settings.base_url)
+    async with open_registry(settings) as registry:
+        if not is_loopback(host):
+            await _refuse_without_tokens(registry, host)
+        mcp = Endpoint(registry, toolsets)
+        app = create_app(registry, access, limits, mcp.open, toolsets)
+        async with running(app, host, port, limits) as url:
+            sys.stderr.write(f"ctxmcp serves {url} (for ctxpkg clients: {url}/api)\n")
+            if host in _ANY and all(name.host in _ANY for name in access.names):
+                sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
+            sys.stderr.flush()
+            await _told_to_stop()
+            mcp.end()
+
+
+async def _refuse_without_tokens(registry: Registry, host: str) -> None:
+    if not any(token.revoked_at is None for token in await registry.tokens.list()):
+        raise Invalid(
+            f"{host} is open to other machines, and there is no token for anybody to come with",
+            hint="Make one first: `ctxmcp token create --role member --name WHOSE`.",
+        )
 
 
 @asynccontextmanager
-async def running(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+async def running(
+    app: Starlette,
+    host: str,
+    port: int,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> AsyncIterator[str]:
     """Serve an app while the context is open and give its URL; leaving lets requests end."""
     sockets = _listen(host, port)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE,
-        )
-    )
+    server = _Server(Config(app, limits, GRACE), getattr(app.state, "streams", None))
     serving = asyncio.create_task(server.serve(sockets), name="http")
     try:
         await server.tried.wait()
@@ -75,11 +99,12 @@ async def running(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
 
 
 class _Server(uvicorn.Server):
-    """Says when it has started, and leaves the process's signals alone."""
+    """Says when it has started, ends streams at once, and leaves the process's signals alone."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Streams | None) -> None:
         super().__init__(config)
         self.tried = asyncio.Event()
+        self._streams = streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
@@ -88,6 +113,11 @@ class _Server(uvicorn.Server):
             raise Internal("the web app does not start", hint="The log says why.") from None
         finally:
             self.tried.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._streams is not None:
+            self._streams.end()
+        await super().shutdown(sockets)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         # The server would raise a signal again after it ended well, as if it had been killed.
@@ -144,6 +174,8 @@ def _bound(family: int, address: tuple[Any, int]) -> socket.socket:
     try:
         if sys.platform != "win32":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it: a peer that vanished without a word is noticed in the end.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)

@@ -12,17 +12,38 @@ A flag of the command line wins over the environment, the environment over the d
     SOURCE_DATE_EPOCH     the time that packing writes, in seconds; default: now
     CTXMCP_DEBUG          1: an unexpected error prints its traceback
     NO_COLOR, FORCE_COLOR, TERM=dumb, CI    as everywhere: see `Manners`
+
+Limits of `ctxmcp serve`, each for one asker (a token, or an address) unless it says otherwise; 0 is
+no limit (`transports.limits` has them with their defaults):
+
+    CTXMCP_REQUESTS_PER_SECOND   on the average
+    CTXMCP_BURST                 requests at once after a pause
+    CTXMCP_CALLS_PER_MINUTE      tool calls of one token
+    CTXMCP_KNOWLEDGE_PER_MINUTE  requests to the knowledge store of one token
+    CTXMCP_IN_FLIGHT             requests at the same time
+    CTXMCP_IN_FLIGHT_TOTAL       of all askers together
+    CTXMCP_STREAMS               event streams at the same time
+    CTXMCP_STREAMS_TOTAL         of all askers together
+    CTXMCP_TIMEOUT               seconds until an answer begins
+    CTXMCP_BODY_SECONDS          seconds that a trickling body is waited for
+    CTXMCP_HEAD_SECONDS          seconds for the head of a request
+    CTXMCP_STALL_SECONDS         seconds that a client may take nothing of its answer
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_config_path, user_data_path
+
+from registry_core.errors import Invalid
+from registry_core.names import shown
+from transports.limits import Limits
 
 APP = "ctxmcp"
 
@@ -52,6 +73,11 @@ class Settings:
     def index_file(self) -> Path:
         """The derived search index."""
         return self.data_dir / "search.sqlite3"
+
+    @property
+    def event_index_file(self) -> Path:
+        """The derived index of the event log."""
+        return self.data_dir / "events.sqlite3"
 
     @property
     def blobs_dir(self) -> Path:
@@ -93,6 +119,44 @@ def _moment(seconds: str) -> datetime | None:
         return datetime.fromtimestamp(int(seconds), UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+_LIMITS = {
+    "CTXMCP_REQUESTS_PER_SECOND": "requests_per_second",
+    "CTXMCP_BURST": "burst",
+    "CTXMCP_CALLS_PER_MINUTE": "calls_per_minute",
+    "CTXMCP_KNOWLEDGE_PER_MINUTE": "knowledge_per_minute",
+    "CTXMCP_IN_FLIGHT": "in_flight",
+    "CTXMCP_IN_FLIGHT_TOTAL": "in_flight_total",
+    "CTXMCP_STREAMS": "streams",
+    "CTXMCP_STREAMS_TOTAL": "streams_total",
+    "CTXMCP_TIMEOUT": "timeout",
+    "CTXMCP_BODY_SECONDS": "body_seconds",
+    "CTXMCP_HEAD_SECONDS": "head_seconds",
+    "CTXMCP_STALL_SECONDS": "stall_seconds",
+}
+
+
+def limits(environment: Mapping[str, str] = os.environ) -> Limits:  # noqa: TID251 - as above
+    """Read the limits of the web app. Raises Invalid for what is no number from 0 on."""
+    defaults = Limits()
+    given: dict[str, Any] = {
+        name: _number(variable, environment[variable], whole=type(getattr(defaults, name)) is int)
+        for variable, name in _LIMITS.items()
+        if environment.get(variable)
+    }
+    return replace(defaults, **given)
+
+
+def _number(variable: str, text: str, *, whole: bool) -> float:
+    what = "a whole number" if whole else "a number"
+    try:
+        number = int(text) if whole else float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1e9:
+        raise Invalid(f"{variable} is {shown(text)}, not {what} from 0 on", hint="0 is no limit.")
+    return number
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from registry_core.database import Database
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
+from registry_core.events.search import EventIndex
+from registry_core.events.summary import Summaries
+from registry_core.knowledge import Knowledge
 from registry_core.packages.store import Packages
 from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
 from registry_core.search.indexer import Indexer
+from registry_core.sessions import Sessions
 from registry_core.storage.objects import ObjectBlobs
 from registry_core.tokens import Tokens
 from registry_core.usage import Usage
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ctxmcp.settings import Settings
+    from registry_core.search import SearchIndex
 
 
 @asynccontextmanager
@@ -30,9 +35,12 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database)
         stack.push_async_callback(database.close)
-        index = await Fts5Index.open(settings.index_file)
+        index = await _open_index(settings)
         stack.push_async_callback(index.close)
         journal = Journal(database, _now)
+        stack.push_async_callback(journal.feed.close)
+        event_index = EventIndex(settings.event_index_file, journal.log)
+        stack.push_async_callback(event_index.close)
         recorder = Recorder(journal)
         stack.push_async_callback(recorder.close)
         packages = Packages(journal)
@@ -47,9 +55,22 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             index=index,
             indexer=Indexer(index, journal, packages),
             usage=usage,
+            sessions=Sessions(journal),
+            knowledge=Knowledge(journal),
+            event_index=event_index,
+            summaries=Summaries(journal.log),
             clock=_now,
             base_url=settings.base_url,
         )
+
+
+async def _open_index(settings: Settings) -> SearchIndex:
+    """Open the search index: with vectors where their engine is installed, else SQLite's."""
+    try:
+        from registry_core.search.tantivy import TantivyIndex  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return await Fts5Index.open(settings.index_file)
+    return await TantivyIndex.open(settings.index_file.with_suffix(""))
 
 
 def _blobs(settings: Settings) -> ObjectBlobs:

@@ -18,6 +18,9 @@
      |    +-- LockOutOfDate      what the lock file says cannot be installed as asked
      +-- Tampered                bytes are not what was signed or recorded; carries both digests
      +-- Unavailable             the registry or its store cannot be reached now
+     |    +-- RateLimited        more requests than a limit allows; carries when there is room again
+     |    |    +-- ConcurrencyLimited   too many of them at the same time
+     |    +-- TimedOut           the work took longer than it may, and was given up
      +-- Internal                a promise of this program is broken; never the caller's fault
 
 Each class has a stable `code`. Transports map classes to statuses and the command line to exit
@@ -170,6 +173,29 @@ class Unavailable(RegistryError):
     """The registry or its store cannot be reached now; trying again later may help."""
 
     code = "unavailable"
+
+
+class RateLimited(Unavailable):
+    """More requests than a limit allows; `retry_after` is in how many seconds there is room."""
+
+    code = "rate_limited"
+    retry_after: float | None = None
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ConcurrencyLimited(RateLimited):
+    """Too many requests, or streams, of one caller at the same time."""
+
+    code = "concurrency_limited"
+
+
+class TimedOut(Unavailable):
+    """The work took longer than it may, and was given up."""
+
+    code = "request_timeout"
 
 
 class Internal(RegistryError):

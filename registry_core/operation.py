@@ -70,9 +70,17 @@ class Operation(Generic[G, R]):
     destructive: bool
     ends_in: tuple[type[RegistryError], ...]
     toolset: str
+    cacheable: bool
+    """Whether equal calls of callers who see the same may be given one answer, while the log tells
+    of no change to a package."""
 
     async def __call__(self, registry: Registry, caller: Caller, given: G) -> R:
         """Run it for a caller that may."""
+        self.admit(caller)
+        return await self.run(registry, caller, given)
+
+    def admit(self, caller: Caller) -> None:
+        """Raise Unauthenticated or Forbidden for a caller that lacks the scope."""
         if not caller.has(self.scope):
             if caller.token_id is None:
                 raise Unauthenticated(
@@ -82,7 +90,6 @@ class Operation(Generic[G, R]):
             raise Forbidden(
                 f"{self.name} needs the scope {self.scope}, which this token does not have"
             )
-        return await self.run(registry, caller, given)
 
     def read(self, arguments: Mapping[str, Any], surface: Surface) -> G:
         """Validate arguments as a surface takes them. Raises Invalid with every problem."""
@@ -122,7 +129,7 @@ class Operation(Generic[G, R]):
         return lean
 
 
-def operation(
+def operation(  # noqa: PLR0913 - each is one fact about the operation
     *,
     title: str,
     scope: Scope,
@@ -130,6 +137,7 @@ def operation(
     destructive: bool = False,
     ends_in: tuple[type[RegistryError], ...] = (),
     toolset: str = "main",
+    cacheable: bool = False,
 ) -> Callable[[Callable[[Registry, Caller, G], Awaitable[R]]], Operation[G, R]]:
     """Make an operation of a coroutine function `(registry, caller, given) -> output`."""
 
@@ -150,6 +158,7 @@ def operation(
             destructive=destructive,
             ends_in=ends_in,
             toolset=toolset,
+            cacheable=cacheable,
         )
 
     return make

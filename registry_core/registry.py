@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
     from registry_core.events.journal import Journal
     from registry_core.events.recorder import Recorder
+    from registry_core.events.search import EventIndex
+    from registry_core.events.summary import Summaries
+    from registry_core.knowledge import Knowledge
     from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
+    from registry_core.sessions import Sessions
     from registry_core.storage import Blobs
     from registry_core.tokens import Tokens
     from registry_core.usage import Usage
@@ -31,6 +35,10 @@ class Registry:
     index: SearchIndex
     indexer: Indexer
     usage: Usage
+    sessions: Sessions
+    knowledge: Knowledge
+    event_index: EventIndex
+    summaries: Summaries
     clock: Callable[[], datetime]
     base_url: str = ""
     """Where clients reach this registry, without a slash at the end; "" gives relative URLs."""

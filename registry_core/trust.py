@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from registry_core.verification import Report, Severity
+from registry_core.verification import DOUBTS, Report, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,9 @@ def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]
             f" {changed.signer[:16] if changed.signer else 'nobody'}…"
         )
     for finding in report.findings:
-        if finding.severity is Severity.WARNING:
-            yield f"{finding.rule}: {finding.message}"
+        if finding.severity in DOUBTS:
+            held = "held: " if finding.severity is Severity.HOLD else ""
+            yield f"{held}{finding.rule}: {finding.message}"
 
 
 def _in_favour(package: Package, release: Release) -> Iterator[str]:

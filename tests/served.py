@@ -11,8 +11,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ctxmcp.serving import running
 from registry_core import callers
+from transports.access import Access
 from transports.http import create_app
+from transports.limits import Limits
 from world import World, package
+
+FAST = Limits(requests_per_second=10_000, burst=10_000)
+"""Limits that leave tests as fast as they are."""
+
+OURS = Access()
+"""Who is at this machine is the owner."""
+
+EVERYBODY = Access(local_owner=False)
+"""Where nobody is the owner for being at this machine."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +35,32 @@ class Served:
 
     @classmethod
     @asynccontextmanager
-    async def inside(cls, world: World) -> AsyncIterator[Served]:
+    async def inside(
+        cls,
+        world: World,
+        access: Access = OURS,
+        limits: Limits = FAST,
+        peer: str = "127.0.0.1",
+    ) -> AsyncIterator[Served]:
         """Answer in this process: every layer but the sockets."""
-        app = create_app(world.registry)
+        app = create_app(world.registry, access, limits)
         async with app.router.lifespan_context(app) as state:
 
             async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
                 await app({**scope, "state": dict(state or {})}, receive, send)
 
-            async with _client(with_state) as http:
+            async with _client(with_state, peer) as http:
                 yield cls(world, http)
 
     @classmethod
     @asynccontextmanager
-    async def on_a_port(cls, world: World) -> AsyncIterator[Served]:
+    async def on_a_port(
+        cls, world: World, access: Access = OURS, limits: Limits = FAST
+    ) -> AsyncIterator[Served]:
         """Answer on a free port."""
+        app = create_app(world.registry, access, limits)
         async with (
-            running(create_app(world.registry), "127.0.0.1", 0) as url,
+            running(app, "127.0.0.1", 0, limits) as url,
             httpx.AsyncClient(base_url=url, timeout=30) as http,
         ):
             yield cls(world, http)
@@ -82,5 +102,6 @@ def bearing(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
-def _client(app: ASGIApp) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://inside")
+def _client(app: ASGIApp, peer: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, client=(peer, 40_000))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")

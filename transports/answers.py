@@ -11,7 +11,8 @@ the log that speaks of a package evicts what is about it and what is about every
 - Many who ask for the same answer at once share one making of it.
 - What has no event (downloads) is at most `fresh_for` seconds old.
 
-Only what an anonymous caller may see is ever given to `get`.
+What is given to `get` is what an anonymous caller may see. Where callers see different things, the
+key says which of them an answer is for.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ _CHANGES = frozenset(
         EventKind.PACKAGE_UNYANKED,
         EventKind.VISIBILITY_CHANGED,
         EventKind.CHANNEL_MOVED,
+        EventKind.TRUST_CHANGED,
     }
 )
 
@@ -71,6 +73,8 @@ class Answer:
     """Seconds it may be kept, 0 for not at all."""
     counts: tuple[int, int] | None = None
     """The package and release id whose download it is."""
+    tokens: int = 0
+    """What an agent reads of it, in tokens, where an agent does."""
 
 
 def answer(
@@ -157,12 +161,10 @@ class Answers:
 
     async def get(self, key: Key, *, about: str, make: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the kept answer, or make it, raising what `make` raises."""
-        if self._commits != self._journal.feed.commits:
-            await self._catch_up()
-        kept = self._kept.get(key)
-        if kept is not None and kept.until > _now():
-            self._kept.move_to_end(key)
-            return kept.answer
+        await self._be_current()
+        kept = self._found(key)
+        if kept is not None:
+            return kept
         making = self._making.get((key, self._changes))
         if making is None:
             making = asyncio.create_task(self._make(key, about, make), name="answer")
@@ -170,37 +172,55 @@ class Answers:
         # Shielded: who gives up waiting does not take the answer from the others.
         return await asyncio.shield(making)
 
+    async def kept(self, key: Key) -> Answer | None:
+        """Return the kept answer if there is one; who makes it else does so with `made`."""
+        await self._be_current()
+        return self._found(key)
+
+    async def made(self, key: Key, *, about: str, make: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Make an answer for this asker alone, and keep it; raises what `make` raises."""
+        return await self._make(key, about, make)
+
     async def follow(self) -> None:
         """Evict as the log goes on, for ever; this is how other processes' writes are seen."""
         while True:
+            await asyncio.sleep(POLL)
             try:
-                async for events in self._journal.feed.follow(self._position):
-                    self._apply(events)
+                await self._catch_up()
             except RegistryError as error:
                 # Nothing may be given out while nobody knows whether it is old.
-                _log.warning("the event log cannot be followed: %s", error)
+                _log.warning("the event log cannot be read: %s", error)
                 self._drop(list(self._kept))
-                await asyncio.sleep(POLL)
 
     def __len__(self) -> int:
         return len(self._kept)
 
+    def _found(self, key: Key) -> Answer | None:
+        kept = self._kept.get(key)
+        if kept is None or kept.until <= _now():
+            return None
+        self._kept.move_to_end(key)
+        return kept.answer
+
+    async def _be_current(self) -> None:
+        if self._commits != self._journal.feed.commits:
+            await self._catch_up()
+
     async def _catch_up(self) -> None:
         async with self._reading:
-            commits = self._journal.feed.commits
-            while events := await self._journal.log.since(self._position):
-                self._apply(events)
+            commits, head = self._journal.feed.commits, await self._journal.log.head()
+            # Calls fill the log, and changes are few: only these are read.
+            while self._position < head:
+                changes = await self._journal.log.since(self._position, kinds=_CHANGES)
+                for change in changes:
+                    self._apply(change)
+                self._position = changes[-1].id if changes else head
             self._commits = commits
 
-    def _apply(self, events: Sequence[Event]) -> None:
-        for event in events:
-            if event.id <= self._position:
-                continue
-            self._position = event.id
-            if event.kind in _CHANGES:
-                self._changes += 1
-                self._evict(f"@{event.namespace}/{event.package}")
-                self._evict(EVERYTHING)
+    def _apply(self, change: Event) -> None:
+        self._changes += 1
+        self._evict(f"@{change.namespace}/{change.package}")
+        self._evict(EVERYTHING)
 
     def _evict(self, about: str) -> None:
         self._drop(list(self._about.get(about, ())))

@@ -1,7 +1,17 @@
 """The web app: guards outside, dialects inside.
 
-    size      bodies have a bound; a refusal can be read by a client that is still sending
-    auth      who asks, looked up when an endpoint needs to know
+From the outside, in this order:
+
+    meter      how long an answer takes, and whether it fails
+    patience   a refusal can be read by a client that is still sending; who trickles is refused
+    auth       whose credentials they are, looked up when somebody needs to know
+    rates      requests a second of one asker, and what is left of them on every answer
+    hosts      `Host` and `Origin` are names of this server
+    in flight  requests at the same time, of one asker and of all
+    deadline   an answer begins in time, or the work is cancelled
+    auth       a token or a loopback caller for what is not public
+    size       bodies have a bound
+    windows    requests a minute of one token to one path
 
 An answer is always in the words of the family its path belongs to, also where the framework
 refuses (no such path, wrong method) or something breaks. Nothing redirects: clients of the ctxpkg
@@ -12,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -21,12 +31,24 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from registry_core.errors import Internal, RegistryError
-from transports import refusals
+from registry_core.errors import Internal, RegistryError, TimedOut
+from registry_core.events.tally import Tally
+from transports import mcp_http, refusals
+from transports.access import Access
 from transports.answers import Answers
 from transports.dialects import ctxpkg, leanctx
-from transports.guards.auth import Authenticate
+from transports.guards import rates
+from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
+from transports.guards.deadline import Deadline
+from transports.guards.hosts import HostCheck
+from transports.guards.in_flight import InFlight
+from transports.guards.patience import Patience
+from transports.guards.rates import Buckets, RateLimit
 from transports.guards.size import BodyLimit
+from transports.guards.windows import WindowLimit
+from transports.limits import Limits, below
+from transports.meter import Measured, Meter
+from transports.sse import Streams
 from transports.state import Opened
 
 if TYPE_CHECKING:
@@ -36,33 +58,55 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from registry_core.registry import Registry
+    from transports.mcp_http import Mcp
 
 MOST_BODY = 64 * 1024
 """Bytes of a body where no dialect has a larger limit."""
 
+MCP = "/mcp"
+"""A call over MCP may wait for a person; its client says how long."""
+
+CLOSED = ("/v1", MCP)
+"""What only a token opens, or being at this machine."""
+
+AUDITED = ("/v1/tools/call", MCP)
+"""Where whoever is turned away stands in the audit log."""
+
 _log = logging.getLogger(__name__)
 
 
-def create_app(registry: Registry) -> Starlette:
-    """Make the app of an open registry; it follows the registry's log as long as it runs."""
+def create_app(
+    registry: Registry,
+    access: Access = Access(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    mcp: Mcp | None = None,
+    toolsets: frozenset[str] = frozenset({"main"}),
+) -> Starlette:
+    """Make the app of an open registry; it follows the registry's log as long as it runs.
+
+    As it is made without more, it is one for this machine alone.
+    """
+    streams, meter = Streams(), Meter()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         answers = await Answers.open(registry.journal)
+        tally = await Tally.begin(registry.journal.log)
         following = asyncio.create_task(answers.follow(), name="answers")
         try:
-            yield {"opened": Opened(registry, answers)}
+            async with mcp() if mcp else nullcontext() as endpoint:
+                yield {
+                    "opened": Opened(registry, answers, streams, meter, tally, toolsets),
+                    **mcp_http.state(endpoint),
+                }
         finally:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
 
     app = Starlette(
-        routes=[*ctxpkg.routes(), *leanctx.routes()],
-        middleware=[
-            Middleware(BodyLimit, most=_most_body, refuse=_refuse),
-            Middleware(Authenticate),
-        ],
+        routes=[*leanctx.routes(), *ctxpkg.routes(), *mcp_http.routes()],
+        middleware=_guards(access, limits, meter),
         exception_handlers={
             RegistryError: _registry_error,
             HTTPException: _http_error,
@@ -71,22 +115,51 @@ def create_app(registry: Registry) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.state.streams = streams  # whoever runs the app ends them when it stops
     app.router.redirect_slashes = False
     return app
 
 
+def _guards(access: Access, limits: Limits, meter: Meter) -> list[Middleware]:
+    buckets = Buckets(limits.requests_per_second, limits.burst)
+    return [
+        Middleware(Measured, meter=meter),
+        Middleware(Patience, grace=limits.body_seconds),
+        Middleware(Authenticate, access=access),
+        Middleware(RateLimit, buckets=buckets, asker=bearer, closed=CLOSED, refuse=_refuse),
+        Middleware(HostCheck, access=access, refuse=_refuse),
+        Middleware(InFlight, crowds=limits.crowds, key=_key, refuse=_refuse),
+        Middleware(Deadline, seconds=limits.timeout, exempt=(MCP,), refuse=_refuse),
+        Middleware(LoopbackOrToken, paths=CLOSED, audited=AUDITED, refuse=_refuse),
+        Middleware(BodyLimit, most=_most_body, refuse=_refuse),
+        Middleware(WindowLimit, windows=limits.windows, token_key=_token_key, refuse=_refuse),
+    ]
+
+
+def _key(scope: Scope) -> str:
+    return bearer(scope).key
+
+
+def _token_key(scope: Scope) -> str:
+    return bearer(scope).token_key
+
+
 def _most_body(path: str) -> int:
-    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY)
+    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY, *mcp_http.MOST_BODY)
     return next((most for prefix, most in rows if path.startswith(prefix)), MOST_BODY)
 
 
 def _refuse(scope: Scope, error: RegistryError) -> Response:
-    if refusals.status(error) >= 500:
+    if isinstance(error, TimedOut):
+        _log.warning("%s: %s", scope["path"], error)
+    elif refusals.status(error) >= 500:
         _log.error("%s: %s", scope["path"], error, exc_info=error)
     return _family(scope["path"])(error)
 
 
 def _family(path: str) -> Callable[[RegistryError], Response]:
+    if below(path, MCP):
+        return mcp_http.refuse
     return ctxpkg.refuse if path.startswith("/api/") else leanctx.refuse
 
 
@@ -107,4 +180,7 @@ async def _nobody_listens(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, defect: Exception) -> Response:
     """Answer for a defect; the framework raises it on into the server's log."""
     error = Internal("something in the registry is broken", hint="Its log says what.")
-    return _family(request.scope["path"])(error)
+    response = _family(request.scope["path"])(error)
+    if rates.ALLOWANCE in request.scope:  # this answer passes no guard any more
+        refusals.announce_in(response, request.scope[rates.ALLOWANCE])
+    return response

@@ -2,12 +2,21 @@
 
 An error is raised where it arises, and a dialect turns it into an answer once, by a table from
 classes to statuses of its own; the nearest class in the error's ancestry counts. What HTTP alone
-knows of (no such path, wrong method) is an error of the same tree.
+knows of (no such path, wrong method, a foreign Host) is an error of the same tree.
+
+How much of a limit is left is on every answer:
+
+    X-RateLimit-Limit      how many there are, of the limit that is nearest to its end
+    X-RateLimit-Remaining  how many are left now
+    X-RateLimit-Reset      in how many seconds there are as many as at first
+    Retry-After            on a refusal: in how many seconds the same request may be sent again
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -18,8 +27,10 @@ from registry_core.errors import (
     Internal,
     Invalid,
     NotFound,
+    RateLimited,
     RegistryError,
     Rejected,
+    TimedOut,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -30,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.exceptions import HTTPException
-    from starlette.types import Scope
+    from starlette.types import Message, Scope
 
     Refuse = Callable[[Scope, RegistryError], Response]
     """How a guard refuses: in the words of the family that the path belongs to."""
@@ -46,9 +57,26 @@ class WrongMethod(Invalid):
         self.allow = allow
 
 
+class HostDenied(Invalid):
+    """A Host that this server does not answer to, or none, or two."""
+
+    code = "host_denied"
+
+
+class OriginDenied(HostDenied):
+    """A web page of somewhere else makes a browser ask."""
+
+
+class TooSlow(Invalid):
+    """The client sends its request more slowly than anybody waits for."""
+
+    code = "too_slow"
+
+
 STATUSES: Mapping[type[RegistryError], int] = {
     Invalid: 400,
     WrongMethod: 405,
+    TooSlow: 408,
     TooLarge: 413,
     Rejected: 422,
     Untrusted: 422,
@@ -56,13 +84,47 @@ STATUSES: Mapping[type[RegistryError], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
     Conflict: 409,
+    RateLimited: 429,
+    TimedOut: 504,
     Unavailable: 503,
     RegistryError: 500,
 }
 """What is meant where a dialect does not say otherwise."""
 
 RETRY_AFTER = 1
-"""Seconds after which a registry that did not answer may be asked again."""
+"""Seconds after which a registry that did not answer, or was too busy, may be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one asker has left of a limit; `reset` and `wait` in seconds, no wait for who may go."""
+
+    limit: int
+    remaining: int
+    reset: float
+    wait: float = 0
+
+
+def announce(message: Message, allowance: Allowance) -> None:
+    """Add the headers to the start of an answer, where a nearer limit has not."""
+    headers = message.get("headers", [])
+    if message["type"] == "http.response.start" and not any(
+        name == b"x-ratelimit-limit" for name, _ in headers
+    ):
+        message["headers"] = [*headers, *_headers(allowance)]
+
+
+def announce_in(response: Response, allowance: Allowance) -> None:
+    """Add the headers to an answer that is ready."""
+    response.raw_headers.extend(_headers(allowance))
+
+
+def _headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-ratelimit-limit", b"%d" % allowance.limit),
+        (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"x-ratelimit-reset", b"%d" % ceil(allowance.reset)),
+    ]
 
 
 def status(error: RegistryError, table: Mapping[type[RegistryError], int] = STATUSES) -> int:
@@ -77,8 +139,9 @@ def response(error: RegistryError, status_code: int, body: Mapping[str, Any]) ->
         headers["allow"] = error.allow
     if status_code == 401:
         headers["www-authenticate"] = 'Bearer realm="ctxmcp"'
-    if status_code == 503:
-        headers["retry-after"] = str(RETRY_AFTER)
+    if status_code in {429, 503}:
+        wait = error.retry_after if isinstance(error, RateLimited) else None
+        headers["retry-after"] = str(ceil(wait or RETRY_AFTER))
     return Response(encode(body), status_code, headers, media_type="application/json")
 
 
@@ -96,4 +159,4 @@ def of_http(error: HTTPException) -> RegistryError:
 def encode(document: Mapping[str, Any]) -> bytes:
     """Encode a document as compact JSON."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return text.encode(errors="replace")  # half a character that somebody wrote breaks no answer

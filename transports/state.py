@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Scope
 
+    from registry_core.events.tally import Tally
     from registry_core.registry import Registry
     from transports.answers import Answers
+    from transports.meter import Meter
+    from transports.sse import Streams
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open registry, and the answers that are kept ready."""
+    """An open registry, the answers that are kept ready, the streams, and what is counted."""
 
     registry: Registry
     answers: Answers
+    streams: Streams
+    meter: Meter
+    tally: Tally
+    toolsets: frozenset[str] = frozenset({"main"})
+    """The toolsets that are shown to who asks what tools there are."""
 
 
 def opened(scope: Scope) -> Opened:

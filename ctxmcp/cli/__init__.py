@@ -50,7 +50,7 @@ class Root(Group):
         """List the operations, then the rest."""
         from registry_core.operations import CATALOG  # noqa: PLC0415 - brings pydantic
 
-        return [*CATALOG, *_PROGRAM]
+        return [*(name.replace("_", "-") for name in CATALOG), *_PROGRAM]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Load one command."""

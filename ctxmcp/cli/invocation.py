@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ctxmcp.settings import Settings
 
-TOOLSETS = ("main", "more")
+TOOLSETS = ("main", "more", "team")
 """What `Operation.toolset` can be; the first is always shown."""
 
 

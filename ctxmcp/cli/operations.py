@@ -36,20 +36,25 @@ _PATHS = {
 
 def command(name: str) -> click.Command | None:
     """Return the command for an operation; None where there is no such operation."""
-    operation = CATALOG.get(name)
+    operation = CATALOG.get(name.replace("-", "_"))
     if operation is None:
         return None
     hidden = operation.hidden_from("local") | _SAID_EVERYWHERE
     fields = {n: field for n, field in operation.given.model_fields.items() if n not in hidden}
     said = words(fields)
     return Command(
-        operation.name,
+        said_as(operation.name),
         params=[word.parameter() for word in said],
         callback=partial(_run, operation, said),
         help=operation.doc,
         short_help=operation.doc.split(";")[0].rstrip("."),
         arguments=[(w.shown, w.field.description or "") for w in said if not w.named],
     )
+
+
+def said_as(name: str) -> str:
+    """Return what an operation is called on the command line."""
+    return name.replace("_", "-")
 
 
 def _run(operation: Operation[Any, Any], said: Sequence[Word], /, **values: Any) -> int:

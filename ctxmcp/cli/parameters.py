@@ -7,9 +7,10 @@ fields are options, and the description of a field is its help.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import click
 
@@ -67,11 +68,11 @@ class Word:
             return click.Option(names, is_flag=True, help=self.field.description)
         return click.Option(names, type=self._type(), multiple=self.many, help=self._help())
 
-    def _type(self) -> click.Choice[str] | type[int | str]:
+    def _type(self) -> click.ParamType[Any] | type[float | str]:
         choices = _choices(self.field.annotation)
         if choices:
             return click.Choice(choices)
-        return int if self.field.annotation is int else str
+        return next((said for kind, said in _TYPES if _holds(self.field.annotation, kind)), str)
 
     def _help(self) -> str:
         default = self.field.default
@@ -95,6 +96,30 @@ def words(fields: Mapping[str, FieldInfo]) -> list[Word]:
         Word(name, field, named=name != first and not field.is_required())
         for name, field in fields.items()
     ]
+
+
+class _Json(click.ParamType[Any]):
+    """A JSON text."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except (ValueError, RecursionError):
+            self.fail("this is no JSON", param, ctx)
+
+
+_TYPES: tuple[tuple[type, click.ParamType[Any] | type[float | str]], ...] = (
+    (int, int),
+    (float, float),
+    (dict, _Json()),
+)
+
+
+def _holds(annotation: Any, kind: type) -> bool:
+    """Tell whether a field is of a kind, also an optional one."""
+    return annotation is kind or get_origin(annotation) is kind or kind in get_args(annotation)
 
 
 def _choices(annotation: Any) -> list[str]:

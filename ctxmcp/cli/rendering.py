@@ -6,6 +6,7 @@ here is shown field by field.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from registry_core.operations.inspect import Inspected
 from registry_core.operations.install import Installation, Planned
 from registry_core.operations.publish import PublishedRelease
 from registry_core.operations.search import SearchResult
+from registry_core.operations.team import Fact, KnowledgeFound, Remembered, Session, SessionList
 from registry_core.operations.trust import Trusted
 from registry_core.operations.verify import Checked, Verified
 from registry_core.operations.versions import VersionEntry, VersionList
@@ -206,6 +208,47 @@ def _visibility(output: VisibilityState, on: Paper) -> Sequence[str]:
 @lines.register(ChannelState)
 def _channel(output: ChannelState, on: Paper) -> Sequence[str]:
     return [f"{output.name}@{output.channel} is {output.version}"]
+
+
+@lines.register(Session)
+def _session(output: Session, on: Paper) -> Sequence[str]:
+    place = f"{output.workspace}:{output.channel}"
+    if not output.version:
+        return [f"{_bold(place)}  nobody has changed it"]
+    changed = f"version {output.version}, {_moment(output.updated_at)} by {output.updated_by}"
+    state = json.dumps(output.state, ensure_ascii=False, indent=2).splitlines()
+    return [f"{_bold(place)}  {changed}", *state, *output.notes]
+
+
+@lines.register(SessionList)
+def _sessions(output: SessionList, on: Paper) -> Sequence[str]:
+    if not output.sessions:
+        return [f"no session in {output.workspace}"]
+    rows = [
+        (entry.channel, f"version {entry.version}", _moment(entry.updated_at), entry.updated_by)
+        for entry in output.sessions
+    ]
+    shown = aligned(rows, on)
+    return [*shown, f"more: --cursor {output.next}"] if output.next else shown
+
+
+@lines.register(Remembered)
+def _remembered(output: Remembered, on: Paper) -> Sequence[str]:
+    rows = [(output.outcome, *_fact(output.fact))]
+    rows += [("instead of", *_fact(output.superseded))] if output.superseded else []
+    return [*aligned(rows, on), *(one_line(note) for note in output.notes)]
+
+
+@lines.register(KnowledgeFound)
+def _knowledge(output: KnowledgeFound, on: Paper) -> Sequence[str]:
+    shown = aligned([_fact(fact) for fact in output.facts], on) or ["nothing found"]
+    return [*shown, *output.notes]
+
+
+def _fact(fact: Fact) -> tuple[str, ...]:
+    said = f"{_moment(fact.remembered_at)} by {fact.remembered_by}"
+    doubt = f", {fact.note}" if fact.note else ""
+    return f"{fact.category}/{fact.key}", one_line(fact.value), f"{said}{doubt}"
 
 
 def _bold(text: str) -> str:

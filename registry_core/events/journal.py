@@ -13,7 +13,7 @@ from registry_core.events.feed import Feed
 from registry_core.events.log import EventLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,6 +49,10 @@ class Journal:
     async def append(self, connection: AsyncConnection, draft: Draft) -> int:
         """Write an event in the transaction of `connection`; the id is final if it commits."""
         return await self.log.append(connection, draft, self.now())
+
+    async def append_all(self, connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
+        """Write events in this order, in the transaction of `connection`."""
+        await self.log.append_all(connection, drafts, self.now())
 
     async def record(self, *drafts: Draft) -> list[int]:
         """Write events that have no rows beside them, in one transaction."""

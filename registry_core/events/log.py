@@ -1,17 +1,18 @@
-"""The event log: appending inside somebody's transaction, and reading on from a position."""
+"""The event log: appending inside somebody's transaction, and reading it in many ways."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, bindparam, func, insert, select
+from sqlalchemy import RowMapping, Select, bindparam, func, insert, literal, select
 
 from registry_core.events import Draft, Event
 from registry_core.events.kinds import EventKind
 from registry_core.schema import events
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +28,8 @@ _NEXT_VERSION = (
     .scalar_subquery()
 )
 # Built once: putting a statement together costs more than running it.
-_APPEND = insert(events).values(version=_NEXT_VERSION).returning(events.c.id)
+_APPEND_ALL = insert(events).values(version=_NEXT_VERSION)
+_APPEND = _APPEND_ALL.returning(events.c.id)
 
 
 class EventLog:
@@ -38,33 +40,122 @@ class EventLog:
 
     async def append(self, connection: AsyncConnection, draft: Draft, at: datetime) -> int:
         """Write an event in the caller's transaction and return its id."""
-        row: dict[str, Any] = {
-            "in_workspace": draft.workspace,
-            "in_channel": draft.channel,
-            "at": at,
-            "kind": draft.kind.value,
-            "actor": draft.actor,
-            "workspace": draft.workspace,
-            "channel": draft.channel,
-            "parent_id": draft.parent_id,
-            "namespace": draft.namespace,
-            "package": draft.package,
-            "private": draft.private,
-            "payload": dict(draft.payload),
-        }
-        written = await connection.execute(_APPEND, row)
+        written = await connection.execute(_APPEND, _row(draft, at))
         return int(written.scalar_one())
 
-    async def since(self, position: int, limit: int = 200) -> Sequence[Event]:
-        """Return the events after `position`, oldest first, at most `limit`."""
-        statement = select(events).where(events.c.id > position).order_by(events.c.id).limit(limit)
-        async with self._database.read() as connection:
-            return [_event(row) for row in (await connection.execute(statement)).mappings()]
+    async def append_all(
+        self, connection: AsyncConnection, drafts: Sequence[Draft], at: datetime
+    ) -> None:
+        """Write events in this order, in the caller's transaction, where nobody needs their ids."""
+        if drafts:
+            await connection.execute(_APPEND_ALL, [_row(draft, at) for draft in drafts])
+
+    async def since(
+        self, position: int, limit: int = 200, kinds: Collection[EventKind] | None = None
+    ) -> Sequence[Event]:
+        """Return the events after `position`, of these kinds or of any, oldest first."""
+        statement = _all.where(events.c.id > position).order_by(events.c.id).limit(limit)
+        if kinds is not None:
+            statement = statement.where(events.c.kind.in_([kind.value for kind in kinds]))
+        return await self._read(statement)
 
     async def head(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
         async with self._database.read() as connection:
             return (await connection.execute(select(func.max(events.c.id)))).scalar() or 0
+
+    async def some(self, ids: Collection[int]) -> Sequence[Event]:
+        """Return the events with these ids that there are, in the order of `ids`."""
+        found = {event.id: event for event in await self._read(_all.where(events.c.id.in_(ids)))}
+        return [found[number] for number in ids if number in found]
+
+    async def newest(self, workspace: str, channel: str, limit: int) -> Sequence[Event]:
+        """Return the last events of a channel, oldest first."""
+        statement = (
+            _all.where(events.c.workspace == workspace, events.c.channel == channel)
+            .order_by(events.c.version.desc())
+            .limit(limit)
+        )
+        return (await self._read(statement))[::-1]
+
+    async def lineage(self, event_id: int, depth: int) -> Sequence[Event]:
+        """Return an event and what caused it, the cause of that, and so on: child to root."""
+        chain = (
+            select(events.c.id, events.c.parent_id, literal(1).label("depth"))
+            .where(events.c.id == event_id)
+            .cte("chain", recursive=True)
+        )
+        cause = (
+            select(events.c.id, events.c.parent_id, chain.c.depth + 1)
+            .join(chain, events.c.id == chain.c.parent_id)
+            # A cause is older than its effect, whatever somebody wrote: no chain is a circle.
+            .where(chain.c.depth < depth, events.c.id < chain.c.id)
+        )
+        whole = chain.union_all(cause)
+        return await self._read(_all.join(whole, events.c.id == whole.c.id).order_by(whole.c.depth))
+
+    async def count(
+        self, after: int = 0, workspace: str | None = None, channel: str | None = None
+    ) -> Sequence[Counted]:
+        """Count the events after a position, everywhere or in one channel."""
+        alike = (
+            events.c.workspace,
+            events.c.channel,
+            events.c.kind,
+            events.c.private,
+            events.c.namespace,
+        )
+        statement = (
+            select(*alike, func.count(), func.max(events.c.id))
+            .where(events.c.id > after)
+            .group_by(*alike)
+        )
+        if workspace is not None:
+            statement = statement.where(events.c.workspace == workspace)
+        if channel is not None:
+            statement = statement.where(events.c.channel == channel)
+        async with self._database.read() as connection:
+            return [
+                Counted(row[0], row[1], EventKind(row[2]), *row[3:])
+                for row in await connection.execute(statement)
+            ]
+
+    async def _read(self, statement: Select[Any]) -> Sequence[Event]:
+        async with self._database.read() as connection:
+            return [_event(row) for row in (await connection.execute(statement)).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many events there are that are alike in all of this; `newest` is the last one's id."""
+
+    workspace: str
+    channel: str
+    kind: EventKind
+    private: bool
+    namespace: str | None
+    events: int
+    newest: int
+
+
+_all = select(events)
+
+
+def _row(draft: Draft, at: datetime) -> dict[str, Any]:
+    return {
+        "in_workspace": draft.workspace,
+        "in_channel": draft.channel,
+        "at": at,
+        "kind": draft.kind.value,
+        "actor": draft.actor,
+        "workspace": draft.workspace,
+        "channel": draft.channel,
+        "parent_id": draft.parent_id,
+        "namespace": draft.namespace,
+        "package": draft.package,
+        "private": draft.private,
+        "payload": dict(draft.payload),
+    }
 
 
 def _event(row: RowMapping) -> Event:

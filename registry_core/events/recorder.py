@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
@@ -32,6 +32,8 @@ FLUSH = 0.05
 
 MOST_WAITING = 10_000
 """Notes that wait for a database which does not answer; more are counted and dropped."""
+
+_COLUMNS = tuple(field.name for field in fields(Audited) if field.name != "id")
 
 _log = logging.getLogger(__name__)
 
@@ -62,9 +64,8 @@ class Recorder:
             return
 
         async def work(connection: AsyncConnection) -> None:
-            for _, draft in waiting:
-                if draft is not None:
-                    await self._journal.append(connection, draft)
+            drafts = [draft for _, draft in waiting if draft is not None]
+            await self._journal.append_all(connection, drafts)
             await connection.execute(insert(audit), [_row(line) for line, _ in waiting])
 
         try:
@@ -100,4 +101,4 @@ class Recorder:
 
 
 def _row(line: Audited) -> dict[str, object]:
-    return {name: value for name, value in asdict(line).items() if name != "id"}
+    return {name: getattr(line, name) for name in _COLUMNS}

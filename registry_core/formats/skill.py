@@ -63,6 +63,27 @@ def parse(text: str) -> Document:
     return Document(_mapping(found), body, repaired)
 
 
+def frontmatter(text: str) -> Mapping[str, Any] | None:
+    """Return the frontmatter as JSON has it; None where no host could load the skill by it.
+
+    Numbers and booleans are what YAML says they are, so that a host which reads the file itself
+    finds the same.
+    """
+    try:
+        head = _mapping(yaml.typed(_split(text)[0], place=SKILL, line=2))
+    except (InvalidPackage, TooLarge):
+        return None
+    name, description = head.get("name"), head.get("description")
+    named = isinstance(name, str) and _is_name(name)
+    return head if named and isinstance(description, str) and description.strip() else None
+
+
+def conforms(head: Mapping[str, Any]) -> bool:
+    """Tell whether every field of the specification is as it says; others may be there."""
+    empty = any(head.get(key, "") is None for key in KEYS)
+    return not empty and next(_field_faults(head, None), None) is None
+
+
 def _split(text: str) -> tuple[str, str]:
     text = text.removeprefix("\ufeff")
     fence = _FENCE.match(text)
@@ -203,6 +224,12 @@ def lint(skill: Candidate | str, folder_name: str | None = None) -> tuple[str, .
 
 
 def _faults(head: Mapping[str, Any], folder_name: str | None) -> Iterator[str]:
+    yield from _field_faults(head, folder_name)
+    for key in sorted(head.keys() - KEYS):
+        yield f"{shown(key)}: is no key of the specification"
+
+
+def _field_faults(head: Mapping[str, Any], folder_name: str | None) -> Iterator[str]:
     yield from _name_faults(head.get("name"), folder_name)
     yield from _length_faults(head, "description", MAX_DESCRIPTION)
     if "compatibility" in head:
@@ -211,8 +238,6 @@ def _faults(head: Mapping[str, Any], folder_name: str | None) -> Iterator[str]:
         if not isinstance(head.get(key), str | None):
             yield f"{key}: is no text"
     yield from _metadata_faults(head.get("metadata", {}))
-    for key in sorted(head.keys() - KEYS):
-        yield f"{shown(key)}: is no key of the specification"
 
 
 def _name_faults(name: Any, folder_name: str | None) -> Iterator[str]:

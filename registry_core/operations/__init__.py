@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from registry_core.errors import Forbidden, Internal, NotFound, RegistryError, Unauthenticated
@@ -21,12 +22,20 @@ from registry_core.operations.inspect import inspect
 from registry_core.operations.install import install
 from registry_core.operations.publish import publish
 from registry_core.operations.search import search
+from registry_core.operations.skills import file, skills
+from registry_core.operations.team import (
+    knowledge_remember,
+    knowledge_search,
+    session_get,
+    session_list,
+    session_mutate,
+)
 from registry_core.operations.trust import trust
 from registry_core.operations.verify import verify
 from registry_core.operations.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from registry_core.callers import Caller
     from registry_core.operation import Model, Operation, Surface
@@ -43,10 +52,17 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         trust,
         versions,
         download,
+        skills,
+        file,
         yank,
         unyank,
         visibility,
         channel,
+        session_get,
+        session_mutate,
+        session_list,
+        knowledge_remember,
+        knowledge_search,
     )
 }
 
@@ -69,17 +85,36 @@ async def invoke(
     surface: Surface = "remote",
 ) -> Model:
     """Run an operation by name: look it up, validate, check the scope, run, write it down."""
+    with _written_down(registry, caller, name, digest(arguments)):
+        operation = find(name)
+        output: Model = await operation(registry, caller, operation.read(arguments, surface))
+        return output
+
+
+def repeat(registry: Registry, caller: Caller, name: str, arguments_sha256: str) -> None:
+    """Stand for a call whose answer is known already: check the scope, and write it down.
+
+    Only for a `cacheable` operation, and the answer of `invoke` to arguments of the same digest
+    for a caller who sees the same.
+    """
+    with _written_down(registry, caller, name, arguments_sha256):
+        find(name).admit(caller)
+
+
+@contextmanager
+def _written_down(
+    registry: Registry, caller: Caller, name: str, arguments_sha256: str
+) -> Iterator[None]:
+    """Note the call that ends with this context: its line in the audit log, and its event."""
     started = time.perf_counter()
     outcome, allowed = Internal.code, True
     try:
-        operation = find(name)
-        output: Model = await operation(registry, caller, operation.read(arguments, surface))
+        yield
     except RegistryError as error:
         outcome, allowed = error.code, not isinstance(error, Unauthenticated | Forbidden)
         raise
     else:
         outcome = "ok"
-        return output
     finally:
         line = Audited(
             at=registry.clock(),
@@ -90,7 +125,7 @@ async def invoke(
             channel=caller.channel,
             allowed=allowed,
             outcome=outcome,
-            arguments_sha256=_digest(arguments),
+            arguments_sha256=arguments_sha256,
             duration_ms=round((time.perf_counter() - started) * 1000),
         )
         registry.recorder.note(line, _called(caller, name) if outcome == "ok" else None)
@@ -106,6 +141,7 @@ def _called(caller: Caller, name: str) -> Draft:
     )
 
 
-def _digest(arguments: Mapping[str, Any]) -> str:
+def digest(arguments: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of arguments, the same for equal ones."""
     text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

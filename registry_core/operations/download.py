@@ -42,6 +42,7 @@ class Located(Model):
     title="Download an artifact",
     ends_in=(NotFound, InvalidName),
     toolset="more",
+    cacheable=True,
 )
 async def download(registry: Registry, caller: Caller, given: Download) -> Located:
     """Give the URL, digest and size of a release's artifact, or write it to a file."""

@@ -86,7 +86,9 @@ class Inspected(Model):
     content: Text
 
 
-@operation(scope=Scope.SEARCH, title="Inspect a package", ends_in=(NotFound, InvalidName))
+@operation(
+    scope=Scope.SEARCH, title="Inspect a package", ends_in=(NotFound, InvalidName), cacheable=True
+)
 async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspected:
     """Show a package's files, dependencies, permissions, cost and readme, or read one file."""
     package, release = await resolve(registry, caller, given.ref)

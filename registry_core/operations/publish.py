@@ -13,7 +13,7 @@ from registry_core.errors import Conflict, Forbidden, Invalid, InvalidPackage, R
 from registry_core.formats import MAX_ARTIFACT, Visibility
 from registry_core.names import Kind
 from registry_core.operation import Model, local, operation, remote
-from registry_core.verification import Severity
+from registry_core.verification import DOUBTS
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -99,7 +99,7 @@ async def publish_bytes(
         warnings=[
             f"{finding.place}: {finding.message}" if finding.place else finding.message
             for finding in done.report.findings
-            if finding.severity is Severity.WARNING
+            if finding.severity in DOUBTS
         ],
         dry_run=dry_run,
     )

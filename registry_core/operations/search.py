@@ -39,6 +39,9 @@ class Found(Model):
     why: list[str] = Field(description="Where the query matched.")
     trust: str = Field(description="signed, signed with warnings, or unsigned.")
     snippet: str = Field("", json_schema_extra=package_text())
+    similarity: float | None = Field(
+        None, description="0 to 1: how sure it is that this serves the query; 0.5 and more fits."
+    )
 
 
 class SearchResult(Model):
@@ -46,10 +49,13 @@ class SearchResult(Model):
 
     hits: list[Found]
     total: int
+    nothing_fits: bool | None = Field(
+        None, description="True: none of the hits serves the query; they are only the nearest."
+    )
     next: str = Field("", description="Cursor of the next page, if any.")
 
 
-@operation(scope=Scope.SEARCH, title="Search packages", ends_in=(Invalid,))
+@operation(scope=Scope.SEARCH, title="Search packages", ends_in=(Invalid,), cacheable=True)
 async def search(registry: Registry, caller: Caller, given: Search) -> SearchResult:
     """Find skills, agents, tools and context packages for a task; then `inspect` one."""
     offset = _offset(given.cursor)
@@ -68,7 +74,10 @@ async def search(registry: Registry, caller: Caller, given: Search) -> SearchRes
     hits = [_found(hit, packages[int(hit.key)]) for hit in found.hits if int(hit.key) in packages]
     more = offset + len(found.hits) < found.total
     return SearchResult(
-        hits=hits, total=found.total, next=str(offset + len(found.hits)) if more else ""
+        hits=hits,
+        total=found.total,
+        nothing_fits=None if found.fits else True,
+        next=str(offset + len(found.hits)) if more else "",
     )
 
 
@@ -96,6 +105,7 @@ def _found(hit: Hit, package: Summary) -> Found:
         why=list(hit.matched),
         trust=standing(release),
         snippet="" if hit.snippet in what else hit.snippet,
+        similarity=None if hit.similarity is None else round(hit.similarity, 2),
     )
 
 

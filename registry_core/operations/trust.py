@@ -38,7 +38,9 @@ class Trusted(Model):
     report: dict[str, Any] | None = None
 
 
-@operation(scope=Scope.SEARCH, title="Judge a package", ends_in=(NotFound, InvalidName))
+@operation(
+    scope=Scope.SEARCH, title="Judge a package", ends_in=(NotFound, InvalidName), cacheable=True
+)
 async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
     """Say whether to trust a package: trusted, caution or refuse, with reasons."""
     package, release = await resolve(registry, caller, given.ref)

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from registry_core.callers import Scope
 from registry_core.errors import InvalidName, InvalidPackage, NotFound, Tampered
+from registry_core.events import Draft
+from registry_core.events.kinds import EventKind
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import resolve
 
@@ -55,7 +57,19 @@ async def verify(registry: Registry, caller: Caller, given: Verify) -> Verified:
         problems=problems,
         sha256=release.sha256,
     )
+    await registry.journal.record(_event(package, release, caller, ok=checked.ok))
     return Verified(ok=checked.ok, checked=[checked])
+
+
+def _event(package: Package, release: Release, caller: Caller, *, ok: bool) -> Draft:
+    return Draft(
+        EventKind.PACKAGE_VERIFIED,
+        caller.name,
+        {"name": str(package.name), "version": str(release.version), "ok": ok},
+        namespace=package.name.namespace,
+        package=package.name.name,
+        private=package.private,
+    )
 
 
 async def _problems(registry: Registry, package: Package, release: Release) -> list[str]:

@@ -48,7 +48,11 @@ class VersionList(Model):
 
 
 @operation(
-    scope=Scope.SEARCH, title="List versions", ends_in=(NotFound, InvalidName), toolset="more"
+    scope=Scope.SEARCH,
+    title="List versions",
+    ends_in=(NotFound, InvalidName),
+    toolset="more",
+    cacheable=True,
 )
 async def versions(registry: Registry, caller: Caller, given: Versions) -> VersionList:
     """List every version of a package with its digest, signer and whether it is yanked."""

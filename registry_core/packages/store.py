@@ -83,6 +83,23 @@ class Packages:
         async with self._journal.database.read() as connection:
             return [_summary(row) for row in await connection.execute(statement)]
 
+    async def page(
+        self, caller: Caller, kind: Kind, *, after: PackageName | None, limit: int
+    ) -> Sequence[tuple[Summary, Details]]:
+        """Return packages of a kind with what their latest releases hold, by name, in pages."""
+        statement = (
+            select(packages, releases, release_details.c.files, release_details.c.readme)
+            .join(releases, releases.c.id == packages.c.latest_id)
+            .join(release_details, release_details.c.release_id == releases.c.id)
+            .where(_visible_to(caller), packages.c.kind == kind.value)
+            .where(_behind(after) if after else true())
+            .order_by(packages.c.namespace, packages.c.name)
+            .limit(limit)
+        )
+        async with self._journal.database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [(_summary(row), Details(tuple(row.files), row.readme, "", {})) for row in rows]
+
     async def by_id(self, ids: Sequence[int]) -> Mapping[int, Summary]:
         """Return packages with their latest releases by id, whoever may see them."""
         statement = (
@@ -317,6 +334,11 @@ def _visible_to(caller: Caller) -> ColumnElement[bool]:
         return true()
     mine = packages.c.namespace.in_(caller.namespaces) if caller.has(Scope.READ) else false()
     return or_(packages.c.visibility == Visibility.PUBLIC.value, mine)
+
+
+def _behind(name: PackageName) -> ColumnElement[bool]:
+    later = (packages.c.namespace == name.namespace) & (packages.c.name > name.name)
+    return (packages.c.namespace > name.namespace) | later
 
 
 async def _load(connection: AsyncConnection, name: PackageName) -> Package | None:

@@ -5,7 +5,8 @@ log position it changed at; both are written at once, so a node that died goes o
 and one that lost its index starts at position 0. The backends are files beside this one.
 
 Order of the hits: the package whose name was typed, then names that begin with the one word that
-was typed, then packages that carry the text as a tag, then the rest by BM25.
+was typed, then packages that carry the text as a tag, then the rest by BM25, or by BM25 and meaning
+together where the index has vectors.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from registry_core.errors import Unavailable
 from registry_core.names import Kind
 
 MAX_TEXT = 4096
@@ -79,7 +81,10 @@ class Query:
 class Hit:
     """One package found. `matched` says where: some of name, tags, description, body.
 
-    `score` is the raw BM25 score, good for a threshold and 0 where only the name was compared.
+    `matched` is "meaning" alone for what shares no word with the query. `score` is the raw BM25
+    score, and 0 where no term was. `similarity` is how sure it is, from 0 to 1, that the package
+    serves the query: 1 for a name or tag that was typed, else as `fusion` has measured it; None
+    where an index cannot tell.
     `snippet` is plain text: not escaped for any markup, free of control characters.
     """
 
@@ -88,14 +93,24 @@ class Hit:
     score: float
     matched: tuple[str, ...]
     snippet: str
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """One page of hits, and how many there are that the asker may see."""
+    """One page of hits, and how many there are that the asker may see.
+
+    `fits` is False where not even the best of them is likely to serve the query. They are given all
+    the same: the nearest of what does not fit tells the asker what there is.
+    """
 
     hits: tuple[Hit, ...]
     total: int
+    fits: bool = True
+
+
+class Behind(Unavailable):
+    """Another process is writing the index; what was committed before can be searched."""
 
 
 class SearchIndex(Protocol):

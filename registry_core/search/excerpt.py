@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from registry_core.search import Entry
 from registry_core.search.terms import name_terms, spot
@@ -23,6 +24,12 @@ def why(entry: Entry, wanted: frozenset[str], asked: str) -> tuple[tuple[str, ..
     Only the first 16 KiB of a body are read; what was found nowhere else was found behind them.
     """
     description, body = plain(entry.description), plain(entry.body[:_READ])
+    return explained(replace(entry, description=description, body=body), wanted, asked)
+
+
+def explained(entry: Entry, wanted: frozenset[str], asked: str) -> tuple[tuple[str, ...], str]:
+    """Do the same for an entry whose texts are plain already and read as a whole."""
+    description, body = entry.description, entry.body
     in_description, in_body = spot(description, wanted), spot(body, wanted)
     found = {
         "name": _has(entry.name, wanted) or bool(asked and asked in entry.name.lower()),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from registry_core.events.feed import POLL
 from registry_core.events.kinds import EventKind
-from registry_core.search import Change, Entry, Put, Remove, SearchIndex
+from registry_core.search import Behind, Change, Entry, Put, Remove, SearchIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,17 @@ class Indexer:
             while position < head:
                 events = await self._journal.log.since(position, BATCH)
                 position = events[-1].id
-                await self._index.apply(await self._changes(events), position)
+                try:
+                    await self._index.apply(await self._changes(events), position)
+                except Behind:
+                    # Its writer reads the same log; the next search looks again.
+                    return
             self._commits, self._looked = commits, now
+
+    async def lag(self) -> float:
+        """Return for how many seconds the oldest change has been waiting to be found."""
+        waiting = await self._journal.log.since(await self._index.position(), 1, _CHANGES)
+        return max((self._journal.now() - waiting[0].at).total_seconds(), 0.0) if waiting else 0.0
 
     async def _changes(self, events: Sequence[Event]) -> list[Change]:
         ids = {event.payload["package_id"]: None for event in events if event.kind in _CHANGES}

@@ -11,6 +11,8 @@ no IO, no clock. `CHECKS` is their order and the order of the sections of a repo
     sizes       artifact, number of files, each file and all of them keep the limits
     paths       every file has a plain relative path, and no two are in each other's way
     secrets     nothing in it looks like a credential
+    hidden_text nothing in it hides from a reader
+    injection   nothing in it looks like malware delivery or like orders to an agent
 
 `verify` runs them all, always; the caller decides what a blocking finding means. To add a check,
 write one module and add one line to `CHECKS`.
@@ -22,6 +24,8 @@ from registry_core.formats import Candidate
 from registry_core.verification import (
     binding,
     coherence,
+    hidden_text,
+    injection,
     integrity,
     paths,
     schema,
@@ -30,6 +34,7 @@ from registry_core.verification import (
     sizes,
 )
 from registry_core.verification.report import (
+    DOUBTS,
     SCHEMA,
     Binding,
     Check,
@@ -42,6 +47,7 @@ from registry_core.verification.report import (
 
 __all__ = [
     "CHECKS",
+    "DOUBTS",
     "NOT_LOOKED_AT",
     "SCHEMA",
     "Binding",
@@ -63,10 +69,20 @@ CHECKS: tuple[Check, ...] = (
     sizes,
     paths,
     secrets,
+    hidden_text,
+    injection,
 )
 
-NOT_LOOKED_AT = ("hidden_text", "prompt_injection", "malware_heuristics", "wasm_capability_audit")
-"""Questions no check asks yet; every report names them."""
+_RULES = {
+    secrets.NAME: secrets.rules,
+    hidden_text.NAME: hidden_text.rules,
+    injection.NAME: injection.rules,
+}
+"""What names the rule set of a check that has one."""
+
+NOT_LOOKED_AT = ("meaning_of_text", "wasm_capability_audit")
+"""Questions no check asks yet; every report names them. Rules find signs: what a text means, a
+model or a human has to read."""
 
 
 def verify(candidate: Candidate, binding: Binding | None = None) -> Report:
@@ -87,4 +103,4 @@ def _section(check: Check, candidate: Candidate, binding: Binding | None) -> Sec
     if found is None:
         return Section(check.NAME, Outcome.SKIPPED)
     findings = tuple(found)
-    return Section(check.NAME, Outcome.of(findings), findings)
+    return Section(check.NAME, Outcome.of(findings), findings, _RULES.get(check.NAME, str)())

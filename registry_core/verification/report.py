@@ -4,7 +4,7 @@ The stored form of a report is `as_json`: plain values, stable order, no clock.
 
     { "schema": "ctxmcp-trust-report-v1", "artifact_sha256": "..", "outcome": "warned",
       "signer": hex or null, "covered": [..], "not_covered": [..],
-      "sections": [ { "check": "integrity", "outcome": "passed", "findings": [
+      "sections": [ { "check": "secrets", "outcome": "passed", "rules": "..", "findings": [
           { "rule": "..", "severity": "..", "message": "..", "place": "..", "fix": ".." } ] } ],
       "skipped": [..] }
 """
@@ -24,11 +24,24 @@ SCHEMA = "ctxmcp-trust-report-v1"
 
 
 class Severity(StrEnum):
-    """What a finding does: nothing, a mark in the report, or a refusal."""
+    """What a finding does, the weakest first.
+
+    note      nothing
+    warning   a mark in the report
+    review    a mark that somebody should look at
+    hold      nobody gets the package without asking for it, until somebody has looked at it
+    block     a refusal
+    """
 
     NOTE = "note"
     WARNING = "warning"
+    REVIEW = "review"
+    HOLD = "hold"
     BLOCK = "block"
+
+
+DOUBTS = frozenset({Severity.WARNING, Severity.REVIEW, Severity.HOLD})
+"""What a reader of a report should know before using a package that was let in."""
 
 
 class Outcome(StrEnum):
@@ -45,7 +58,7 @@ class Outcome(StrEnum):
         severities = {finding.severity for finding in findings}
         if Severity.BLOCK in severities:
             return cls.FAILED
-        return cls.WARNED if Severity.WARNING in severities else cls.PASSED
+        return cls.WARNED if severities & DOUBTS else cls.PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,8 @@ class Section:
     check: str
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
+    rules: str = ""
+    """Version of the rule set it went by, where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,11 @@ class Report:
     def blocking(self) -> tuple[Finding, ...]:
         """The findings that refuse the package."""
         return tuple(f for f in self.findings if f.severity is Severity.BLOCK)
+
+    @property
+    def held(self) -> tuple[Finding, ...]:
+        """The findings for which somebody has to look at the package first."""
+        return tuple(f for f in self.findings if f.severity is Severity.HOLD)
 
     @property
     def outcome(self) -> Outcome:
@@ -152,9 +172,11 @@ class Report:
 
 def _section_json(section: Section) -> dict[str, Any]:
     found = [{**asdict(finding), "severity": str(finding.severity)} for finding in section.findings]
-    return {"check": section.check, "outcome": str(section.outcome), "findings": found}
+    shaped = {"check": section.check, "outcome": str(section.outcome), "findings": found}
+    return shaped | ({"rules": section.rules} if section.rules else {})
 
 
 def _section(stored: Mapping[str, Any]) -> Section:
     found = (Finding(**{**f, "severity": Severity(f["severity"])}) for f in stored["findings"])
-    return Section(stored["check"], Outcome(stored["outcome"]), tuple(found))
+    rules = str(stored.get("rules", ""))
+    return Section(stored["check"], Outcome(stored["outcome"]), tuple(found), rules)

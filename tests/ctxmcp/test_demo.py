@@ -31,7 +31,9 @@ def test_the_demo_runs_without_a_terminal_a_home_or_a_network_and_leaves_nothing
     done = process(tmp_path, "-m", "ctxmcp", "demo", environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert list(scratch.iterdir()) == []
-    assert list(tmp_path.iterdir()) == [scratch]
+    # The compiled rules of the secret scanner are this user's cache, not the demo's.
+    left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert all("secret-rules" in path.parts for path in left), left
     assert "BAD @demo/flaky-tests@1.1.0" in done.stdout
     assert done.stdout.count("(exit code 6: ") == 2
     assert "claude mcp add ctxmcp -- /" in done.stdout

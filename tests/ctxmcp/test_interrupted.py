@@ -35,7 +35,7 @@ def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
             [*command, "--data-dir", str(folder)],
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            env={**os.environ, "HOME": str(folder)},
+            env={**os.environ, "HOME": str(folder), "CTXMCP_REQUESTS_PER_SECOND": "0"},
         )
 
 

@@ -14,6 +14,7 @@ from registry_core.errors import Conflict, Invalid, InvalidName, InvalidPackage
 from registry_core.formats import Visibility, ctxpkg
 from registry_core.names import Kind
 from registry_core.signing import SigningKey
+from registry_core.verification import verify
 from world import KEY, MOMENT, package
 
 HEAD = "---\nname: review\ndescription: Reviews.\nmetadata:\n  version: 1.2.0\n---\n# Review\n"
@@ -42,6 +43,17 @@ def test_a_skill_folder_is_packed_and_signed_the_same_way_every_time(skill_folde
     assert read.signature is not None
     assert read.signature.public_key == KEY.public_key
     assert made(skill_folder, name="@acme/review", private=True) == artifact
+
+
+def test_what_hides_in_a_text_is_taken_out_before_it_is_signed(skill_folder: Path) -> None:
+    (skill_folder / "SKILL.md").write_text(f"{HEAD}ig\u200bnore \u2764\ufe0f\n", encoding="utf-8")
+    (skill_folder / "logo.bin").write_bytes(b"\0\x1b\xe2\x80\x8b")
+    read = ctxpkg.read(made(skill_folder, name="@acme/review"))
+    assert {file.path: file.data for file in read.files if file.path != "run.sh"} == {
+        "SKILL.md": f"{HEAD}ignore \u2764\ufe0f\n".encode(),
+        "logo.bin": b"\0\x1b\xe2\x80\x8b",
+    }
+    assert not verify(read).blocking
 
 
 def test_a_name_without_namespace_and_a_missing_version_say_what_to_give(

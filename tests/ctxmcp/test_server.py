@@ -86,7 +86,7 @@ async def test_the_tools_are_the_main_operations_of_the_catalog(mode: str) -> No
 
 
 async def test_another_toolset_brings_the_rest_of_the_catalog(mode: str) -> None:
-    server = build_server(Desk(), toolsets={"main", "more"})
+    server = build_server(Desk(), toolsets={"main", "more", "team"})
     async with Client(server, mode=mode) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert list(tools) == list(CATALOG)
@@ -105,7 +105,7 @@ async def test_what_a_model_is_shown_keeps_the_budget(mode: str) -> None:
 
 
 async def test_every_schema_is_one(mode: str) -> None:
-    async with Client(build_server(Desk(), toolsets={"main", "more"}), mode=mode) as client:
+    async with Client(build_server(Desk(), toolsets={"main", "more", "team"}), mode=mode) as client:
         for tool in (await client.list_tools()).tools:
             for schema in (tool.input_schema, tool.output_schema):
                 assert schema
@@ -235,6 +235,7 @@ async def test_no_package_is_a_concrete_resource(here: Machine, mode: str) -> No
     assert [template.uri_template for template in templates] == [
         "ctx://{ns}/{name}",
         "ctx://{ns}/{name}@{version}/{+path}",
+        "skill://{ns}/{name}/{+path}",
     ]
 
 

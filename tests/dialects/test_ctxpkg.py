@@ -341,7 +341,7 @@ async def test_the_trust_report_says_what_was_checked_and_what_was_not(served: S
     assert report["name_version_match"] is True
     assert report["size_within_limit"] is True
     assert report["secret_scan"] == "clean"
-    assert {"wasm_capability_audit", "malware_heuristics"} <= set(report["skipped"])
+    assert {"wasm_capability_audit", "meaning_of_text"} <= set(report["skipped"])
     assert report["covered"] == ["name", "version", "content"]
     assert "description" in report["not_covered"]
     assert response.headers["cache-control"] == "public, max-age=60"

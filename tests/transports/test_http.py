@@ -72,7 +72,7 @@ async def test_a_defect_is_500_in_json_and_says_nothing_of_its_cause(
             await app({**scope, "state": dict(state)}, receive, send)  # type: ignore[arg-type, dict-item]
 
         transport = httpx.ASGITransport(app=with_state, raise_app_exceptions=False)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://inside") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             theirs, ours = await http.get("/api/v1/x"), await http.get("/v1/x")
     for response in (theirs, ours):
         assert response.status_code == 500

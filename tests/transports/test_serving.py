@@ -59,8 +59,9 @@ async def test_an_address_in_use_is_said_to_be(tmp_path: Path) -> None:
             await serve(read, "127.0.0.1", port)
 
 
-async def test_an_address_of_another_machine_is_said_to_be(tmp_path: Path) -> None:
-    read = settings.read(data_dir=tmp_path, environment={})
+async def test_an_address_of_another_machine_is_said_to_be(sqlite_world: World) -> None:
+    await sqlite_world.mint("acme")
+    read = settings.read(data_dir=sqlite_world.folder, environment={})
     with pytest.raises(Unavailable, match="cannot listen"):
         await serve(read, "203.0.113.7", 0)
 

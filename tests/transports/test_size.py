@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from registry_core.errors import RegistryError, TooLarge
+from registry_core.errors import TooLarge
 from registry_core.formats import MAX_ARTIFACT
 from served import Served, at, bearing
-from transports.guards import size
-from transports.guards.size import BodyLimit
+from transports.guards import patience
+from transports.guards.patience import Patience
 from transports.refusals import response
 from world import package
 
@@ -36,7 +36,7 @@ async def said(served: Served, request: bytes, *, then: bytes = b"") -> bytes:
 
 
 def head(method: str, path: str, *headers: str) -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: here", *headers, "", ""]).encode()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
 
 
 async def test_a_refusal_is_read_by_a_client_that_sends_everything_first(online: Served) -> None:
@@ -135,7 +135,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
 async def test_a_client_that_never_ends_its_body_is_answered_and_let_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(size, "DRAIN_SECONDS", 0)
+    monkeypatch.setattr(patience, "DRAIN_SECONDS", 0)
 
     async def never() -> dict[str, object]:
         await asyncio.Event().wait()
@@ -147,7 +147,7 @@ async def test_a_client_that_never_ends_its_body_is_answered_and_let_go(
 async def test_a_body_without_end_is_drained_within_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(size, "MOST_DRAINED", 10_000)
+    monkeypatch.setattr(patience, "MOST_DRAINED", 10_000)
 
     async def more() -> dict[str, object]:
         return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
@@ -165,12 +165,9 @@ async def answered(receive: object, length: bytes | None) -> tuple[int, bytes | 
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    def refuse(scope: object, error: RegistryError) -> object:
-        return response(error, 413, {})
-
     header = (b"content-length", length) if length else (b"transfer-encoding", b"chunked")
     scope = {"type": "http", "path": "/", "headers": [header]}
-    guard = BodyLimit(app, most=lambda _: 100_000, refuse=refuse)  # type: ignore[arg-type]
+    guard = Patience(app, grace=0)  # type: ignore[arg-type]
     await guard(scope, receive, send)  # type: ignore[arg-type]
     start = sent[0]
     return start["status"], dict(start["headers"]).get(b"connection")  # type: ignore[return-value, call-overload]

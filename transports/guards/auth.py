@@ -1,38 +1,91 @@
-"""Who sends a request: the bearer token of its `Authorization` header, looked up when asked for.
+"""Who sends a request: the bearer token of its `Authorization` header, or the owner at his machine.
 
-The guard refuses nothing by itself. A stale token must not lock its holder out of what is public
-and must not write, so the endpoint says which of the two it needs: `caller` or `reader`. A
-look-up always goes to the database, so a revoked token opens nothing from the next request on;
-an endpoint whose answer is the same for everybody asks for neither.
+`Authenticate` refuses nothing by itself. A stale token must not lock its holder out of what is
+public and must not write, so the endpoint says what it needs: `caller`, `reader` or
+`local_or_token`. A look-up always goes to the database, so a revoked token opens nothing from the
+next request on; an endpoint whose answer is the same for everybody asks for none.
+
+`LoopbackOrToken` stands before what is not public: a token, or a caller at this machine where that
+is enough. Whom it turns away where tools are called is written into the audit log.
+
+For limits an asker is told apart by a digest, never by the token: `owner`, `token:<digest>` once
+the token was found in the database, and else `peer:<address>`, so that inventing tokens gives
+nobody a new allowance.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
+from functools import cached_property
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from registry_core.callers import ANONYMOUS, Caller
-from registry_core.errors import Unauthenticated
+from registry_core.callers import (
+    ANONYMOUS,
+    DEFAULT_CHANNEL,
+    DEFAULT_WORKSPACE,
+    OWNER,
+    Caller,
+)
+from registry_core.errors import RegistryError, Unauthenticated
+from registry_core.events import Audited
+from transports.limits import below
 from transports.state import opened
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from registry_core.tokens import Tokens
+    from transports.access import Access
+    from transports.refusals import Refuse
+
+MOST_KNOWN = 10_000
+"""Tokens that are remembered as found, by their digests."""
 
 _KEY = "ctxmcp.bearer"
+_NOTHING = hashlib.sha256().hexdigest()
 
 
 class Authenticate:
     """Puts a `Bearer` into the scope of every request."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access) -> None:
         self._app = app
+        self._access = access
+        self._known = Known()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            given = [value for name, value in scope["headers"] if name == b"authorization"]
-            scope[_KEY] = Bearer(opened(scope).registry.tokens, given)
+            scope[_KEY] = Bearer(scope, self._access, self._known)
         await self._app(scope, receive, send)
+
+
+class LoopbackOrToken:
+    """Turns away who has neither, below the given paths."""
+
+    def __init__(
+        self, app: ASGIApp, *, paths: tuple[str, ...], audited: tuple[str, ...], refuse: Refuse
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._audited = audited
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and any(below(scope["path"], path) for path in self._paths):
+            try:
+                await bearer(scope).local_or_token()
+            except RegistryError as error:
+                self._note(scope, error)
+                await self._refuse(scope, error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _note(self, scope: Scope, error: RegistryError) -> None:
+        if isinstance(error, Unauthenticated) and any(
+            below(scope["path"], path) for path in self._audited
+        ):
+            note_denied(scope, ANONYMOUS, scope["path"], error)
 
 
 def bearer(scope: Scope) -> Bearer:
@@ -41,21 +94,67 @@ def bearer(scope: Scope) -> Bearer:
     return found
 
 
+def note_denied(scope: Scope, caller: Caller, operation: str, error: RegistryError) -> None:
+    """Write into the audit log who was turned away before an operation was reached."""
+    registry = opened(scope).registry
+    line = Audited(
+        at=registry.clock(),
+        token_id=caller.token_id,
+        actor=caller.name,
+        operation=operation[:64],
+        workspace=DEFAULT_WORKSPACE,
+        channel=DEFAULT_CHANNEL,
+        allowed=False,
+        outcome=error.code,
+        arguments_sha256=_NOTHING,
+        duration_ms=0,
+    )
+    registry.recorder.note(line, None)
+
+
+class Known:
+    """Digests of tokens that were found, the latest ones."""
+
+    def __init__(self, most: int = MOST_KNOWN) -> None:
+        self._digests: OrderedDict[str, None] = OrderedDict()
+        self._most = most
+
+    def __contains__(self, digest: object) -> bool:
+        return digest in self._digests
+
+    def add(self, digest: str) -> None:
+        self._digests[digest] = None
+        self._digests.move_to_end(digest)
+        if len(self._digests) > self._most:
+            self._digests.popitem(last=False)
+
+    def discard(self, digest: str) -> None:
+        self._digests.pop(digest, None)
+
+
 class Bearer:
     """The credentials of one request, not yet believed."""
 
-    def __init__(self, tokens: Tokens, given: list[bytes]) -> None:
-        self._tokens = tokens
-        self._given = given
-        self._caller: Caller | None = None if given else ANONYMOUS
+    def __init__(self, scope: Scope, access: Access, known: Known) -> None:
+        self._scope = scope
+        self._access = access
+        self._known = known
+        self._given: list[bytes] = [
+            value for name, value in scope["headers"] if name == b"authorization"
+        ]
+        self._caller: Caller | None = None if self._given else ANONYMOUS
+        self._refused: Unauthenticated | None = None
+        self._digest = _digest(self._given[0]) if len(self._given) == 1 else ""
 
     async def caller(self) -> Caller:
         """Say who it is; anonymous without a token.
 
         Raises Unauthenticated where a token was sent that is malformed, unknown or revoked.
         """
+        if self._refused is not None:
+            raise self._refused
         if self._caller is None:
-            self._caller = await self._tokens.authenticate(self._token())
+            self._caller = await self._looked_up()
         return self._caller
 
     async def reader(self) -> Caller:
@@ -64,6 +163,57 @@ class Bearer:
             return await self.caller()
         except Unauthenticated:
             return ANONYMOUS
+
+    async def local_or_token(self) -> Caller:
+        """Say who it is; without a token, the owner where the caller is at this machine.
+
+        Raises Unauthenticated for everybody else.
+        """
+        if self._given:
+            return await self.caller()
+        if self._local:
+            return OWNER
+        raise Unauthenticated(
+            "this needs a token",
+            hint="Send `Authorization: Bearer <token>`; `ctxmcp token create` makes one.",
+        )
+
+    @property
+    def key(self) -> str:
+        """Whose allowance this request takes from, as far as is known without a look-up."""
+        if self.token_key:
+            return self.token_key
+        return "owner" if not self._given and self._local else self._peer
+
+    @property
+    def token_key(self) -> str:
+        """The key of a token that was found before; empty for everybody else."""
+        return f"token:{self._digest}" if self._digest in self._known else ""
+
+    async def settled_key(self) -> str:
+        """Look the token up where it was not found before, and return the key."""
+        if self._given and not self.token_key:
+            await self.reader()
+        return self.key
+
+    async def _looked_up(self) -> Caller:
+        try:
+            found = await opened(self._scope).registry.tokens.authenticate(self._token())
+        except Unauthenticated as error:
+            self._refused = error
+            self._known.discard(self._digest)
+            raise
+        self._known.add(self._digest)
+        return found
+
+    @cached_property
+    def _local(self) -> bool:
+        return self._access.is_local(self._scope)
+
+    @property
+    def _peer(self) -> str:
+        client = self._scope.get("client")
+        return f"peer:{_network(client[0] if client else '')}"
 
     def _token(self) -> str:
         if len(self._given) > 1:
@@ -75,3 +225,17 @@ class Bearer:
                 hint="Send `Authorization: Bearer <token>`.",
             )
         return token.strip()
+
+
+def _digest(given: bytes) -> str:
+    return hashlib.sha256(given.partition(b" ")[2].strip()).hexdigest()
+
+
+def _network(address: str) -> str:
+    """Return an address, of IPv6 the network that one customer has as a whole."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return address

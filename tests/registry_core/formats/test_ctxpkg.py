@@ -188,7 +188,9 @@ def test_what_is_written_is_read_back_whole_and_verifies():
     assert found.signature
     assert found.signature.public_key == KEY.public_key
     report = verify(found)
-    assert (report.outcome, report.signer) == (Outcome.PASSED, KEY.public_key)
+    # The description holds what people do not see, so that one check speaks, and no other.
+    failed = {section.check for section in report.sections if section.outcome is Outcome.FAILED}
+    assert (failed, report.signer) == ({"hidden_text"}, KEY.public_key)
 
 
 AGENT = b"""name: x

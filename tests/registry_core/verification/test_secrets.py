@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from registry_core.formats import Candidate, File
 from registry_core.names import Kind
-from registry_core.verification import Finding, Severity, secrets
+from registry_core.verification import Finding, Severity, detectors, kingfisher, secrets
 
 # Put together here, so that no scanner of repositories takes this page for a leak.
 TOKENS = {
@@ -80,7 +80,7 @@ def severities(found: list[Finding]) -> list[tuple[str, str]]:
 
 def test_there_are_twelve_detectors():
     assert len(TOKENS) == 12
-    assert {detector.rule for detector in secrets._DETECTORS} == set(TOKENS)
+    assert {detector.rule for detector in detectors.DETECTORS} == set(TOKENS)
 
 
 @pytest.mark.parametrize(("rule", "token"), EVERY)
@@ -236,3 +236,53 @@ def test_any_text_around_a_token_leaves_no_trace_of_it(text, rule):
     token = TOKENS[rule]
     assert token[5:40] not in repr(scan(f"{text} {token} {text}"))
     assert token not in secrets.redacted(f"{text} {token}")
+
+
+PROVIDERS = {
+    "ctxmcp.telegram-bot-token": "8311219656:" + "AAOrFJkFKdMAyYLgE-XoE-jbUOqX1Uw8jci",
+    "ctxmcp.tailscale-key": "tskey-" + "auth-k7Vqx9CC9zaUCNTRL-csMbHi4taton2ubX08S0r6JGJK7KjgcD",
+    "ctxmcp.resend-key": "re_" + "PEDSz3Q9_VMUFtN0NxSR9SRzZtfiiamh0",
+    "ctxmcp.cursor-key": "key_27f3a093cb3a402efe80a1ea4619a12c2c857c2065cc9439fd94b3b6fecf8d2d",
+    "ctxmcp.docker-token": "dckr_" + "pat_k7Vqx9CC9zaUCNTRLcsMbHi4tat",
+    "ctxmcp.e2b-key": "e2b_" + "27f3a093cb3a402efe80a1ea4619a12c2c857c20",
+}
+
+
+@pytest.mark.skipif(not kingfisher.engine(), reason="the scanner is not installed")
+@pytest.mark.parametrize("token", PROVIDERS.values(), ids=PROVIDERS)
+@pytest.mark.parametrize("around", ["KEY={}\n", "use `{}` here", '{{"k": "{}"}}', "Bearer {} "])
+def test_formats_of_providers_that_the_scanner_does_not_know_are_refused(token, around):
+    coded = base64.b64encode(f"TOKEN={token}\n".encode()).decode()
+    for text in (around.format(token), f"payload: {coded}\n"):
+        found = scan(f"# Title\n\n{text}")
+        assert found
+        assert {f.severity for f in found} == {Severity.BLOCK}
+        assert {f.place for f in found} == {"f0.md:3"}
+        assert token[5:] not in repr(found)
+
+
+@pytest.mark.skipif(not kingfisher.engine(), reason="the scanner is not installed")
+def test_a_comment_that_asks_to_ignore_a_secret_is_not_obeyed():
+    token = PROVIDERS["ctxmcp.docker-token"]
+    for comment in ("kingfisher:ignore", "gitleaks:allow", "betterleaks:allow", "nosec"):
+        (found,) = scan(f"KEY={token}  # {comment}")
+        assert found.severity is Severity.BLOCK
+
+
+@pytest.mark.skipif(not kingfisher.engine(), reason="the scanner is not installed")
+def test_a_rule_that_knows_no_provider_only_marks():
+    found = scan('curl -u "admin:kT9vQ2mLx8Rp4Wz7" https://internal.acme.io/v1/items\n')
+    assert {finding.severity for finding in found} == {Severity.WARNING}
+
+
+def test_without_the_scanner_the_detectors_look_alone_and_the_report_says_so(monkeypatch):
+    monkeypatch.setattr(kingfisher, "engine", lambda: None)
+    assert secrets.rules() == f"detectors {detectors.VERSION} only"
+    assert severities(scan(f"KEY={TOKENS['github_token']}")) == [("github_token", "block")]
+    assert scan(PROVIDERS["ctxmcp.resend-key"]) == []
+
+
+@pytest.mark.skipif(not kingfisher.engine(), reason="the scanner is not installed")
+def test_a_package_whose_scan_does_not_end_in_time_is_refused(monkeypatch):
+    monkeypatch.setattr(kingfisher, "MOST_SECONDS", 1e-9)
+    assert severities(scan("a line of text\n" * 1000)) == [("unfinished", "block")]

@@ -16,6 +16,7 @@ from registry_core.errors import Invalid, RegistryError
 from registry_core.formats import Candidate, File, ctxpkg
 from registry_core.names import Kind, PackageName, Version
 from registry_core.signing import SigningKey
+from registry_core.unicode import sanitize
 from registry_core.verification import (
     CHECKS,
     NOT_LOOKED_AT,
@@ -94,7 +95,11 @@ def test_a_report_says_what_was_not_looked_at():
         "sizes": Outcome.PASSED,
         "paths": Outcome.PASSED,
         "secrets": Outcome.PASSED,
+        "hidden_text": Outcome.PASSED,
+        "injection": Outcome.PASSED,
     }
+    versions = {section.check: section.rules for section in report.sections if section.rules}
+    assert versions.keys() == {"secrets", "hidden_text", "injection"}
     assert report.as_json()["outcome"] == "warned"
     assert (report.signer, report.covered) == (None, ())
 
@@ -207,13 +212,13 @@ def test_changed_metadata_still_verifies_and_the_report_does_not_claim_otherwise
     assert all(f.severity is not Severity.BLOCK for f in report.findings)
 
 
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40).map(lambda text: sanitize(text).text)
 FILES = st.dictionaries(
     st.text("abcdefgh", min_size=1, max_size=8).map(lambda stem: f"docs/{stem}.md"),
-    st.binary(max_size=200),
+    TEXT.map(str.encode) | st.just(b"\xff\xfe\xfd"),
     min_size=1,
     max_size=6,
 )
-TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
 @settings(deadline=None)

@@ -1,26 +1,35 @@
-"""The native mirror, in the shapes of LeanCTX's HTTP contract.
+"""The tools: every operation, listed and called over plain HTTP.
 
-    GET  /health                      ok
     GET  /v1/tools?offset=&limit=     {tools: [{name, description, input_schema}], total, ..}
-    POST /v1/tools/call               {name, arguments} -> what the tool says
+    POST /v1/tools/call               {name, arguments, workspaceId, channelId} -> what it says
 
-A tool is an operation. A call that succeeds is answered twice in one document: as the API document
-has it (`content`, `isError`, `meta` at the top) and as published clients read it (`result`). One
-that fails has an HTTP status and the envelope of every error here: `error` for people and
-`error_code`, the contract's word for what kind of failure it is; beside them `code` and `hint`, so
-that our own client raises the very error again.
+The toolsets that the server was started with are listed; any operation can be called, because the
+list is what an agent has to read and not what it may do.
+
+A call that succeeds is answered twice in one document: as the API document has it (`content`,
+`isError`, `meta` at the top) and as published clients read it (`result`). One that fails has an
+HTTP status and the envelope of every error here: `error` for people and `error_code`, the
+contract's word for what kind of failure it is; beside them `code` and `hint`, so that our own
+client raises the very error again.
+
+The answer to a cacheable operation is kept for callers who see the same packages. Given again, it
+says so (`cache_hit`), and the call is written down like any other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
 from starlette.routing import Route
 
+from registry_core.callers import Scope
 from registry_core.errors import (
     Forbidden,
     Internal,
@@ -32,103 +41,185 @@ from registry_core.errors import (
     Unavailable,
 )
 from registry_core.formats import MAX_ARTIFACT, strict_json
-from registry_core.operations import CATALOG, invoke
+from registry_core.operations import CATALOG, digest, invoke, repeat
+from transports import refusals
+from transports.answers import EVERYTHING, Answer
 from transports.dialects.leanctx import envelope
+from transports.dialects.leanctx.workspaces import place
 from transports.guards.auth import bearer
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from starlette.requests import Request
+
+    from registry_core.callers import Caller
+    from registry_core.operation import Operation
+    from registry_core.registry import Registry
+    from transports.state import Opened
 
 MOST_CALL = MAX_ARTIFACT * 4 // 3 + 64 * 1024
 """Bytes of one call: a package in base64, and what is around it."""
 
 MOST_BODY = (("/v1/tools/call", MOST_CALL),)
 
-T = TypeVar("T")
+FRESH = 10.0
+"""Seconds that an answer is kept where no event tells that it is old: of downloads."""
 
-_SMALL = 64 * 1024
+CHARACTERS = 4
+"""Of a token, about."""
+
 PAGE = 200
 MOST_PAGE = 500
 
+_REMEMBERED, _SMALL = 2 * 1024, 64 * 1024
+"""Bytes of a body that is remembered as it was read, and of one that is read at once."""
+
 
 def routes() -> list[Route]:
-    """Return what this dialect answers."""
+    """Return what this module answers."""
     return [
         Route("/v1/tools/call", call, methods=["POST"]),
         Route("/v1/tools", tools),
-        Route("/health", health),
     ]
 
 
-async def health(request: Request) -> Response:
-    """Say that the process answers."""
-    return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
-
-
 async def tools(request: Request) -> Response:
-    """List what can be called, by page."""
-    listed = _tools()
-    limit = min(envelope.count(request, "limit", PAGE), MOST_PAGE)
-    offset = min(envelope.count(request, "offset", 0), len(listed))
-    page = listed[offset : offset + limit]
-    return envelope.document(
-        {"tools": page, "total": len(listed), "offset": offset, "limit": limit}
-    )
+    """List the tools, by page."""
+    await bearer(request.scope).local_or_token()
+    return envelope.ready(_page(opened(request.scope).toolsets, request.scope["query_string"]))
 
 
-async def call(request: Request) -> Response:
-    """Run one operation."""
-    caller = await bearer(request.scope).caller()
-    name, arguments = await _read_call(await request.body())
-    started = time.perf_counter()
-    try:
-        if not isinstance(arguments, dict):
-            raise Invalid("arguments must be an object")
-        output = await invoke(opened(request.scope).registry, caller, name, arguments)
-    except RegistryError as error:
-        return _tool_error(error)
-    took = round((time.perf_counter() - started) * 1000, 3)
-    text = output.model_dump_json()
-    said = {
-        "content": [{"type": "text", "text": text}],
-        "structuredContent": output.model_dump(mode="json"),
-        "isError": False,
-    }
-    meta = {"duration_ms": took}
-    return envelope.document({**said, "meta": meta, "result": {**said, "_meta": meta}})
+def offered(toolsets: frozenset[str]) -> tuple[Operation[Any, Any], ...]:
+    """Return the operations that are listed."""
+    return tuple(operation for operation in CATALOG.values() if operation.toolset in toolsets)
 
 
 @functools.cache
-def _tools() -> tuple[dict[str, Any], ...]:
+def described(toolsets: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
+    """Return the operations that are listed, as they are described."""
     return tuple(
         {
             "name": operation.name,
             "description": operation.doc,
             "input_schema": operation.input_schema("remote"),
         }
-        for operation in CATALOG.values()
+        for operation in offered(toolsets)
     )
 
 
-async def _read_call(body: bytes) -> tuple[str, Any]:
-    read = functools.partial(strict_json.read, max_bytes=MOST_CALL)
+@functools.lru_cache(maxsize=64)
+def _page(toolsets: frozenset[str], query: bytes) -> bytes:
+    """Encode the page that a query asks for; the tools never change while the server runs."""
+    asked, listed = QueryParams(query.decode("latin-1")), described(toolsets)
+    limit = min(envelope.number(asked, "limit", PAGE), MOST_PAGE)
+    offset = min(envelope.number(asked, "offset", 0), len(listed))
+    page = listed[offset : offset + limit]
+    return refusals.encode({"tools": page, "total": len(listed), "offset": offset, "limit": limit})
+
+
+async def call(request: Request) -> Response:
+    """Call a tool."""
+    started = time.perf_counter()
+    caller = await bearer(request.scope).local_or_token()
+    asked = await _read(request)
+    caller = place(request, asked.members, caller)
     try:
-        members = (await _off_loop(read, body)).members
+        said, known = await _say(opened(request.scope), caller, asked)
+    except RegistryError as error:
+        return _tool_error(error)
+    took = round((time.perf_counter() - started) * 1000)
+    return envelope.ready(_twice(said.body, _meta(took, said.tokens, known=known)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The body of a call."""
+
+    members: Mapping[str, Any]
+    name: str
+    arguments: Any
+    """Null and nothing are none."""
+    digest: str
+
+
+async def _read(request: Request) -> _Asked:
+    envelope.refuse_other_types(request)
+    body = await request.body()
+    if len(body) <= _REMEMBERED:
+        return _asked_before(body)
+    if len(body) <= _SMALL:
+        return _asked(body)
+    return await asyncio.to_thread(_asked, body)  # so that others are not kept waiting
+
+
+def _asked(body: bytes) -> _Asked:
+    try:
+        members = strict_json.read(body, max_bytes=MOST_CALL).members
     except InvalidPackage as error:
         raise Invalid(f"the body is not a JSON object: {error.message}") from None
     name = members.get("name")
     if not isinstance(name, str):
         raise Invalid("name is missing, or no string", hint="GET /v1/tools lists the names.")
-    arguments = members.get("arguments")
-    return name, {} if arguments is None else arguments
+    given = members.get("arguments")
+    arguments = {} if given is None else given
+    return _Asked(members, name, arguments, digest(arguments))
 
 
-async def _off_loop(read: Callable[[bytes], T], body: bytes) -> T:
-    """Read a small body here, and a large one in a thread, so that others are not kept waiting."""
-    return read(body) if len(body) <= _SMALL else await asyncio.to_thread(read, body)
+_asked_before = functools.lru_cache(maxsize=256)(_asked)
+"""Agents ask the same again and again, byte for byte."""
+
+
+async def _say(state: Opened, caller: Caller, asked: _Asked) -> tuple[Answer, bool]:
+    """Return what the tool says, and whether it had been said before."""
+    name, arguments = asked.name, asked.arguments
+    if not isinstance(arguments, dict):
+        raise Invalid("arguments must be an object")
+    operation = CATALOG.get(name)
+    make = functools.partial(_said, state.registry, caller, name, arguments)
+    if operation is None or not operation.cacheable:
+        return await make(), False
+    key = ("call", name, asked.digest, _sight(caller))
+    kept = await state.answers.kept(key)
+    if kept is None:
+        return await state.answers.made(key, about=EVERYTHING, make=make), False
+    repeat(state.registry, caller, name, asked.digest)
+    return kept, True
+
+
+def _sight(caller: Caller) -> str:
+    """Name those who see what this caller sees: everything, some namespaces, the public alone."""
+    if caller.owner:
+        return "*"
+    return " ".join(sorted(caller.namespaces)) if caller.has(Scope.READ) else ""
+
+
+async def _said(
+    registry: Registry, caller: Caller, name: str, arguments: Mapping[str, Any]
+) -> Answer:
+    """Run the operation and encode what it returns: members of an object without its braces."""
+    output = await invoke(registry, caller, name, arguments)
+    text = output.model_dump_json()
+    quoted = json.dumps(text, ensure_ascii=False)
+    body = (
+        f'"content":[{{"type":"text","text":{quoted}}}],"structuredContent":{text},"isError":false'
+    )
+    return Answer(body.encode(), (), "", FRESH, tokens=-(-len(text) // CHARACTERS))
+
+
+def _meta(took: int, tokens: int, *, known: bool) -> bytes:
+    """Say what the call cost; nothing is shortened here, so no tokens are saved."""
+    return b'{"duration_ms":%d,"cache_hit":%b,"tokens":%d,"tokens_saved":0}' % (
+        took,
+        b"true" if known else b"false",
+        tokens,
+    )
+
+
+def _twice(said: bytes, meta: bytes) -> bytes:
+    """Put an answer at the top, and again into `result`."""
+    return b'{%b,"meta":%b,"result":{%b,"_meta":%b}}' % (said, meta, said, meta)
 
 
 def _tool_error(error: RegistryError) -> Response:

@@ -1,0 +1,282 @@
+"""The fields of a package in tantivy, and the queries over them.
+
+    state      only in the one document that is no package: what was committed, as JSON
+    row        number of the package's current text; the vectors are kept under it
+    key, plain_name, bare_name, tag, kind, readers
+               compared whole; `kind` is also "private" for a private package, and "state";
+               `readers` is "public" or the namespace of a private package
+    sorted     the name, to order by
+    head       terms of name, tags and description, as one field
+    text       the head again, and the body: a term that a body repeats counts three times at most
+    entry      what is shown, as JSON
+
+Terms are made by `terms` before tantivy sees them; one blank stands between two.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+from tantivy import DocAddress, Document, Occur, Schema, SchemaBuilder, Searcher
+from tantivy import Query as Asked
+
+from registry_core.names import Kind
+from registry_core.search import MAX_BODY, Entry, Query, excerpt
+from registry_core.search.terms import name_terms, text_terms
+
+MAX_TERMS = 64
+"""A query keeps this many terms, its rarest."""
+
+BODY_REPEATS = 3
+MAX_DESCRIPTION = 16 * 1024
+MAX_SHOWN_BODY = 8 * 1024
+"""Snippets are cut from so much of a body, and what it is matched in is looked up there."""
+
+MAX_WORD = 100
+"""Words that are typed to complete a name are no longer than this."""
+
+UNKNOWN = 3.0
+"""What a word counts that no package has, where one has a word that it begins or nearly is."""
+
+MAX_UNKNOWN = 4
+MIN_NEARLY = 5
+MIN_PIECE = 3
+PUBLIC = "public"
+
+_MAX_TERM = 200
+_SYNTAX = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")
+_STATE = "state"
+_PRIVATE = "private"
+_CONTROL = re.compile("[\x00-\x1f\x7f]+")
+_WHOLE = ("state", "key", "plain_name", "bare_name", "tag", "kind", "readers")
+
+
+def schema() -> Schema:
+    """Describe the fields to tantivy."""
+    made = SchemaBuilder()
+    for field in _WHOLE:
+        made.add_text_field(
+            field, stored=field == "state", tokenizer_name="raw", index_option="basic"
+        )
+    made.add_text_field("sorted", fast=True, tokenizer_name="raw", index_option="basic")
+    for field in ("head", "text"):
+        made.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
+    made.add_unsigned_field("row", indexed=True, fast=True)
+    made.add_bytes_field("entry", stored=True)
+    return made.build()
+
+
+FIELDS = schema()
+
+
+def document(entry: Entry, row: int) -> Document:
+    """Make the document of a package."""
+    name = storable(entry.name)
+    body = storable(entry.body[:MAX_BODY]).encode()[:MAX_BODY].decode(errors="ignore")
+    description = storable(entry.description[:MAX_DESCRIPTION])
+    head = [*name_terms(name), *name_terms(storable(" ".join(entry.tags)))]
+    head.extend(text_terms(description))
+    plain_name = compared(name)
+    made = Document()
+    made.add_unsigned("row", row)
+    made.add_text("key", whole(entry.key))
+    made.add_text("plain_name", whole(plain_name))
+    made.add_text("bare_name", whole(plain_name.rpartition("/")[2]))
+    made.add_text("kind", entry.kind.value)
+    made.add_text("readers", _readers(entry.namespace) if entry.private else PUBLIC)
+    if entry.private:
+        made.add_text("kind", _PRIVATE)
+    made.add_text("sorted", name[:_MAX_TERM])
+    for tag in entry.tags:
+        made.add_text("tag", tag_term(tag))
+    made.add_text("head", " ".join(head))
+    made.add_text("text", " ".join([*head, *_few(text_terms(body))]))
+    shown = asdict(entry) | {
+        "description": excerpt.plain(description),
+        "body": excerpt.plain(body[:MAX_SHOWN_BODY]),
+    }
+    made.add_bytes("entry", json.dumps(shown).encode())
+    return made
+
+
+def shown_entry(found: Document) -> Entry:
+    """Read a package back from its document."""
+    given = json.loads(bytes(found.get_first("entry") or b"{}"))
+    given |= {"kind": Kind(given["kind"]), "tags": tuple(given["tags"])}
+    given |= {field: storable(given[field]) for field in ("key", "name", "namespace")}
+    return Entry(**given)
+
+
+def storable(text: str) -> str:
+    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
+
+
+def compared(text: str) -> str:
+    """Spell a name as names are compared."""
+    return text.strip().lower().removeprefix("@")
+
+
+def plain(text: str) -> str:
+    """Return what is asked, without control characters."""
+    return _CONTROL.sub(" ", storable(text)).strip()
+
+
+def whole(text: str) -> str:
+    """Return a text as one term; a long one by its digest, as tantivy drops long terms."""
+    text = storable(text)
+    return text if len(text) <= _MAX_TERM else sha256(text.encode()).hexdigest()
+
+
+def tag_term(text: str) -> str:
+    """Spell a tag as tags are compared."""
+    return whole(plain(text).lower())
+
+
+def _readers(namespace: str) -> str:
+    return f"@{whole(namespace)}"
+
+
+def _few(terms: list[str]) -> Iterable[str]:
+    for term, count in Counter(terms).items():
+        yield from (term,) * min(count, BODY_REPEATS)
+
+
+def term(field: str, value: Any) -> Asked:
+    """Ask for the packages that have `value` in `field`."""
+    return Asked.term_query(FIELDS, field, value, index_option="basic")
+
+
+def one_of(field: str, values: Iterable[Any]) -> Asked:
+    """Ask for the packages that have one of `values` in `field`."""
+    return Asked.term_set_query(FIELDS, field, list(values))
+
+
+def filters(query: Query) -> list[Asked]:
+    """Return what a package has to fulfil to be found by `query`."""
+    found = [term("tag", tag_term(tag)) for tag in query.tags]
+    if query.kinds:
+        found.append(one_of("kind", [kind.value for kind in query.kinds]))
+    if query.namespaces_visible is not None:
+        names = (_readers(name) for name in query.namespaces_visible)
+        found.append(one_of("readers", [PUBLIC, *names]))
+    return found
+
+
+def every_package() -> Asked:
+    """Ask for everything that is a package."""
+    return one_of("kind", [kind.value for kind in Kind])
+
+
+def all_of(wanted: Asked, conditions: Sequence[Asked]) -> Asked:
+    """Narrow `wanted` to what fulfils the conditions, which count nothing."""
+    if not conditions:
+        return wanted
+    silent = [(Occur.Must, Asked.const_score_query(each, 0.0)) for each in conditions]
+    return Asked.boolean_query([(Occur.Must, wanted), *silent])
+
+
+def any_of(wanted: Sequence[Asked]) -> Asked:
+    """Ask for what fulfils any of `wanted`, and add up what they count."""
+    return Asked.boolean_query([(Occur.Should, each) for each in wanted])
+
+
+def called(asked: str) -> Asked:
+    """Ask for the packages of this name, whole or without the namespace."""
+    return any_of([term("plain_name", whole(asked)), term("bare_name", whole(asked))])
+
+
+def beginning(word: str) -> Asked:
+    """Ask for the packages whose name begins with `word`."""
+    return any_of([_from("bare_name", word), _from("plain_name", word)])
+
+
+def containing(word: str) -> Asked:
+    """Ask for the packages that have `word` somewhere in their name."""
+    return Asked.regex_query(FIELDS, "plain_name", f".*{_literal(word)}.*")
+
+
+def _from(field: str, word: str) -> Asked:
+    return Asked.regex_query(FIELDS, field, f"{_literal(word)}.*")
+
+
+def _literal(word: str) -> str:
+    return _SYNTAX.sub(r"\\\g<0>", word[:MAX_WORD])
+
+
+def rarest(searcher: Searcher, text: str) -> tuple[list[str], list[str]]:
+    """Choose the terms to ask for, rarest first, and name those that no package has."""
+    asked = dict.fromkeys(name_terms(text))
+    counts = {each: searcher.doc_freq("text", each) for each in asked}
+    known = sorted((each for each in asked if counts[each]), key=counts.__getitem__)
+    # BM25 gives a term that half of the packages hold next to no weight.
+    half = searcher.num_docs / 2
+    chosen = [each for each in known if counts[each] <= half][:MAX_TERMS] or known[:1]
+    return chosen, [each for each in asked if not counts[each]][:MAX_UNKNOWN]
+
+
+def ranked(searcher: Searcher, known: Sequence[str], unknown: Sequence[str]) -> Asked:
+    """Ask for the packages that have any of the terms, by BM25."""
+    wanted = [_scored("text", each) for each in known]
+    wanted += [_scored("head", each) for each in known if searcher.doc_freq("head", each)]
+    for each in unknown:
+        wanted += [Asked.boost_query(near, UNKNOWN) for near in _nearly(each)]
+    return any_of(wanted)
+
+
+def _scored(field: str, value: str) -> Asked:
+    return Asked.term_query(FIELDS, field, value, index_option="freq")
+
+
+def _nearly(word: str) -> list[Asked]:
+    """Ask for a word that begins with `word`, or has one letter other than it."""
+    near = [Asked.const_score_query(_from("head", word), 1.0)] if len(word) >= MIN_PIECE else []
+    if len(word) >= MIN_NEARLY and word.isascii():
+        near.append(Asked.const_score_query(Asked.fuzzy_term_query(FIELDS, "head", word), 1.0))
+    return near
+
+
+def rows(searcher: Searcher, places: Sequence[DocAddress]) -> list[int]:
+    """Read the numbers of the packages at `places`."""
+    return [int(row or 0) for row in searcher.fast_field_values("row", list(places))]
+
+
+def weight(searcher: Searcher, value: str) -> float:
+    """Return what a text of usual length has from BM25 for a term that it holds once."""
+    with_it, every = searcher.doc_freq("text", value), searcher.num_docs
+    return 2 * math.log(1 + (every - with_it + 0.5) / (with_it + 0.5))
+
+
+def the_state() -> Asked:
+    """Ask for the document that is no package."""
+    return term("kind", _STATE)
+
+
+def state_document(text: str) -> Document:
+    """Make the document that holds `text` beside the packages."""
+    return Document(state=text, kind=_STATE)
+
+
+def all_public(searcher: Searcher) -> bool:
+    """Say whether no package is private; what was removed may count until it is merged away."""
+    return searcher.doc_freq("kind", _PRIVATE) == 0
+
+
+def every_row(searcher: Searcher) -> list[int]:
+    """Return the numbers of all packages."""
+    found = searcher.search(every_package(), limit=max(1, searcher.num_docs), count=False)
+    return rows(searcher, [place for _, place in found.hits])
+
+
+def rows_of(searcher: Searcher, keys: Iterable[str]) -> list[int]:
+    """Return the numbers of the packages that have one of `keys`."""
+    wanted = list(keys)
+    found = searcher.search(one_of("key", wanted), limit=max(1, len(wanted)), count=False)
+    return rows(searcher, [place for _, place in found.hits])

@@ -1,0 +1,92 @@
+"""How long an answer may be waited for: 504, and the work behind it is cancelled.
+
+The time is the server's own. It stands still while a body is on its way, which has its own bound
+(`transports.guards.patience`), and ends when an answer begins, so a stream may last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from registry_core.errors import TimedOut
+from transports.limits import below
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from transports.refusals import Refuse
+
+
+class Deadline:
+    """Gives up requests that are not answered in time. `seconds` 0 for no limit."""
+
+    def __init__(
+        self, app: ASGIApp, *, seconds: float, exempt: tuple[str, ...], refuse: Refuse
+    ) -> None:
+        self._app = app
+        self._seconds = seconds
+        self._exempt = exempt
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._applies(scope):
+            await self._app(scope, receive, send)
+            return
+        timeout = asyncio.timeout(self._seconds)
+        clock = _Clock(timeout, receive, send)
+        try:
+            async with timeout:
+                await self._app(scope, clock.receive, clock.send)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            await self._refuse(scope, self._refusal())(scope, receive, send)
+
+    def _applies(self, scope: Scope) -> bool:
+        return (
+            scope["type"] == "http"
+            and self._seconds > 0
+            and not any(below(scope["path"], path) for path in self._exempt)
+        )
+
+    def _refusal(self) -> TimedOut:
+        return TimedOut(
+            f"there was no answer within {self._seconds:g} s, and the work was given up",
+            hint="Ask for less at once, or try again later.",
+        )
+
+
+class _Clock:
+    """Stops the time while the client's bytes are waited for, and for good at the answer."""
+
+    def __init__(self, timeout: asyncio.Timeout, receive: Receive, send: Send) -> None:
+        self._timeout = timeout
+        self._receive = receive
+        self._send = send
+        self._reading = True
+        self._begun = False
+
+    async def receive(self) -> Message:
+        due = self._timeout.when()
+        if not self._reading or due is None:
+            return await self._receive()
+        since = _now()
+        self._timeout.reschedule(None)
+        try:
+            message = await self._receive()
+        finally:
+            if not self._begun:
+                self._timeout.reschedule(due + _now() - since)
+        self._reading = message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if not self._begun:
+            self._begun = True
+            self._timeout.reschedule(None)
+        await self._send(message)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,64 @@
+"""Which server was meant: the names in `Host` and `Origin` have to be this server's own.
+
+A browser sends a page's own name as `Host`, so a page that has its name point to 127.0.0.1 (DNS
+rebinding) is told apart by it; and it sends where a page came from as `Origin` with whatever could
+change something, so a page elsewhere cannot post here either. Programs send no `Origin`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_core.names import shown
+from transports.access import read_name, read_origin
+from transports.refusals import HostDenied, OriginDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from transports.access import Access
+    from transports.refusals import Refuse
+
+
+class HostCheck:
+    """Refuses requests that name another server, or come from a page of another."""
+
+    def __init__(self, app: ASGIApp, *, access: Access, refuse: Refuse) -> None:
+        self._app = app
+        self._access = access
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            problem = self._host(_all(scope, b"host")) or self._origin(_all(scope, b"origin"))
+            if problem is not None:
+                await self._refuse(scope, problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _host(self, given: Sequence[str]) -> HostDenied | None:
+        if len(given) != 1:
+            return HostDenied(f"there are {len(given)} Host headers", hint="Send one.")
+        name = read_name(given[0])
+        if name is not None and self._access.answers_to(name):
+            return None
+        return HostDenied(
+            f"this server does not answer to the Host {shown(given[0])}",
+            hint="Start it with `--allowed-host NAME` if it should.",
+        )
+
+    def _origin(self, given: Sequence[str]) -> OriginDenied | None:
+        for text in given:
+            name = read_origin(text)
+            if len(given) > 1 or name is None or not self._access.answers_to(name):
+                return OriginDenied(
+                    f"pages of {shown(text)} may not use this server",
+                    hint="Start it with `--allowed-host NAME` if they should.",
+                )
+        return None
+
+
+def _all(scope: Scope, header: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]

@@ -1,0 +1,85 @@
+"""How much one asker may have: every limit of the web app, each a number or a row of data.
+
+An asker is a token, the owner at this machine, or, where neither is known, a network address.
+0 turns a limit off. The document is LeanCTX's: 100 calls a minute and 60 requests to the knowledge
+store, 5 event streams at once, per token. The owner at this machine is one asker, and has no
+windows: whoever holds the data folder needs no server to work with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `most` requests to `path` and below within `seconds`, by one token."""
+
+    path: str
+    most: int
+    seconds: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """At most `most` requests to `path` at the same time by one asker, `total` by all."""
+
+    path: str
+    most: int
+    total: int
+    words: str
+    exact: bool = False
+    """Whether what is below the path does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every limit, with its default."""
+
+    requests_per_second: float = 50.0
+    burst: int = 100
+    """Requests that may come at once after a pause."""
+    calls_per_minute: int = 100
+    knowledge_per_minute: int = 60
+    in_flight: int = 32
+    in_flight_total: int = 512
+    streams: int = 5
+    streams_total: int = 1000
+    timeout: float = 30.0
+    """Seconds until an answer has begun."""
+    body_seconds: float = 20.0
+    """Seconds that a client may be waited for while its body comes, besides `SLOWEST`."""
+    head_seconds: float = 10.0
+    """Seconds in which the head of a request has to be complete."""
+    stall_seconds: float = 60.0
+    """Seconds in which a client that is sent something has to take a part of it."""
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows of the document."""
+        return (
+            Window("/v1/tools/call", self.calls_per_minute, MINUTE, "tool calls a minute"),
+            Window(
+                "/v1/knowledge", self.knowledge_per_minute, MINUTE, "knowledge requests a minute"
+            ),
+        )
+
+    @property
+    def crowds(self) -> tuple[Crowd, ...]:
+        """Who may be busy here at once; the first row of a path counts.
+
+        A stream lasts, so streams have places of their own and take none from requests.
+        """
+        return (
+            Crowd("/v1/events", self.streams, self.streams_total, "event streams", exact=True),
+            Crowd("/mcp", self.in_flight, self.streams_total, "MCP requests"),
+            Crowd("", self.in_flight, self.in_flight_total, "requests"),
+        )
+
+
+def below(path: str, prefix: str) -> bool:
+    """Whether `path` is `prefix`, or below it; everything is below nothing."""
+    return not prefix or (path + "/").startswith(prefix + "/")

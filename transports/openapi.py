@@ -1,0 +1,517 @@
+"""The OpenAPI documents: of the contract's routes alone, and of every route.
+
+A route describes itself: its path and methods, and the docstring of its endpoint. What is beyond
+that (parameters, bodies, answers) stands in `ROWS`, and the schemas of operations are those of
+their models. So a new route is in the document by being there, and a new operation too.
+
+The contract's conformance kit reads every key of a path item as a method, and takes no route but
+the eleven of `CONTRACT`; nothing is therefore shared on the level of a path.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from registry_core.events.kinds import EventKind
+from registry_core.operations import CATALOG
+from transports import refusals
+from transports.routes import each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from registry_core.operation import Operation
+
+    Schema = Mapping[str, Any]
+
+CONTRACT = frozenset(
+    {
+        "GET /health",
+        "GET /v1/manifest",
+        "GET /v1/capabilities",
+        "GET /v1/openapi.json",
+        "GET /v1/tools",
+        "GET /v1/events",
+        "GET /v1/context/summary",
+        "GET /v1/events/search",
+        "GET /v1/events/lineage",
+        "GET /v1/metrics",
+        "POST /v1/tools/call",
+    }
+)
+"""The routes of HTTP-MCP version 1."""
+
+VERSION = "3.1.0"
+
+
+def contract(app: Starlette, version: str) -> bytes:
+    """Return the document of the contract's routes, encoded."""
+    routes = [(key, route) for key, route in _routes(app) if key in CONTRACT]
+    return _kept(app, "contract", "The HTTP-MCP contract, version 1", version, routes)
+
+
+def whole(app: Starlette, version: str) -> bytes:
+    """Return the document of every route, encoded."""
+    return _kept(app, "whole", "ctxmcp: a registry of context packages", version, _routes(app))
+
+
+def _routes(app: Starlette) -> Iterator[tuple[str, Route]]:
+    """Give every route that is answered over HTTP and meant for programs, by method and path."""
+    for route in each(app.routes):
+        if route.include_in_schema:
+            for method in sorted((route.methods or set()) - {"HEAD"}):
+                yield f"{method} {route.path_format}", route
+
+
+def _kept(
+    app: Starlette, name: str, title: str, version: str, routes: Iterable[tuple[str, Route]]
+) -> bytes:
+    """Return a document of this app; its routes never change, so it is made once."""
+    kept: dict[str, bytes] | None = getattr(app.state, "openapi", None)
+    if kept is None:
+        kept = app.state.openapi = {}
+    if name not in kept:
+        kept[name] = refusals.encode(_document(title, version, routes))
+    return kept[name]
+
+
+def _document(title: str, version: str, routes: Iterable[tuple[str, Route]]) -> dict[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for key, route in routes:
+        method, _, path = key.partition(" ")
+        paths.setdefault(path, {})[method.lower()] = _operation(key, route)
+    return {
+        "openapi": VERSION,
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
+            "schemas": {**SCHEMAS, **_calls(), **_shared()},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a route's path and docstring do not say."""
+
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    headers: Mapping[str, Schema] = field(default_factory=dict)
+    body: Schema | None = None
+    takes: str = "application/json"
+    answer: Schema = field(default_factory=lambda: {"type": "object"})
+    gives: str = "application/json"
+    status: int = 200
+    summary: str = ""
+
+
+def _operation(key: str, route: Route) -> dict[str, Any]:
+    method, _, path = key.partition(" ")
+    row = ROWS.get(key, Row())
+    parameters = [
+        *(_parameter("path", name, {"type": "string"}) for name in _PARAMETER.findall(path)),
+        *(_parameter("query", name, schema) for name, schema in row.query.items()),
+        *(_parameter("header", name, schema) for name, schema in row.headers.items()),
+    ]
+    described: dict[str, Any] = {
+        "operationId": "_".join(_WORD.findall(f"{method.lower()} {path}")),
+        "tags": [_tag(path)],
+        "summary": row.summary or " ".join((route.endpoint.__doc__ or "").split()),
+        "security": _security(method, path),
+        "responses": {
+            str(row.status): _content("Done.", row.gives, row.answer),
+            "default": _content("Refused.", "application/json", _ref(_error(path))),
+        },
+    }
+    if parameters:
+        described["parameters"] = parameters
+    if row.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {row.takes: {"schema": row.body}},
+        }
+    return described
+
+
+_PARAMETER = re.compile(r"{(\w+)}")
+_WORD = re.compile(r"\w+")
+
+
+def _parameter(place: str, name: str, schema: Schema) -> dict[str, Any]:
+    required = place == "path" or bool(schema.get("x-required"))
+    shown = {key: value for key, value in schema.items() if not key.startswith("x-")}
+    return {"in": place, "name": name, "required": required, "schema": shown}
+
+
+def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _tag(path: str) -> str:
+    return "ctxpkg" if path.startswith("/api/") else "leanctx"
+
+
+def _error(path: str) -> str:
+    return "Refusal" if path.startswith("/api/") else "Error"
+
+
+def _security(method: str, path: str) -> list[dict[str, list[str]]]:
+    """Say what a caller from another machine needs."""
+    if path.startswith("/v1/"):
+        return [{"bearerAuth": []}]
+    if not path.startswith("/api/"):
+        return []
+    return [{}, {"bearerAuth": []}] if method == "GET" else [{"bearerAuth": []}]
+
+
+# --- schemas
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _text(description: str = "", **more: Any) -> dict[str, Any]:
+    return {"type": "string", **({"description": description} if description else {}), **more}
+
+
+def _number(description: str = "", **more: Any) -> dict[str, Any]:
+    return {**_text(description), "type": "integer", **more}
+
+
+def _object(required: str = "", **properties: Schema) -> dict[str, Any]:
+    named = {"type": "object", "properties": properties}
+    return {**named, "required": required.split()} if required else named
+
+
+def _list(of: Schema) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _calls() -> dict[str, Schema]:
+    """Return the schemas of calls and outputs: of each operation, and of any."""
+    calls = {f"call.{name}": _call(operation) for name, operation in CATALOG.items()}
+    outputs = {f"output.{name}": each.output_schema() for name, each in CATALOG.items()}
+    mapping = {name: _ref(f"call.{name}")["$ref"] for name in CATALOG}
+    either = {
+        "oneOf": [_ref(name) for name in calls],
+        "discriminator": {"propertyName": "name", "mapping": mapping},
+    }
+    any_output = {"anyOf": [_ref(name) for name in outputs]}
+    said = _object(
+        "content isError structuredContent",
+        content=_list(_object("type text", type=_text(), text=_text())),
+        structuredContent=any_output,
+        isError={"type": "boolean"},
+    )
+    answer = {
+        **said,
+        "properties": {**said["properties"], "meta": _ref("Meta"), "result": _ref("ToolResult")},
+        "required": [*said["required"], "meta", "result"],
+    }
+    return {**calls, **outputs, "ToolCall": either, "ToolResult": said, "ToolAnswer": answer}
+
+
+def _call(operation: Operation[Any, Any]) -> Schema:
+    arguments = operation.input_schema("remote")
+    if "required" not in arguments:
+        arguments = {**arguments, "type": ["object", "null"]}
+    called = _object(
+        "name arguments" if "required" in arguments else "name",
+        name={"const": operation.name},
+        arguments=arguments,
+        workspaceId=_WORKSPACE,
+        channelId=_CHANNEL,
+    )
+    return {**called, "title": operation.title, "description": operation.doc}
+
+
+def _shared() -> dict[str, Schema]:
+    """Return the bodies and answers of sessions and knowledge: operations, in camel case."""
+    found: dict[str, Schema] = {}
+    for name, operation in CATALOG.items():
+        if operation.toolset == "team":
+            found[f"body.{name}"] = _camel(operation.input_schema("remote"))
+            found[f"answer.{name}"] = _camel(operation.output_schema())
+    facts = found["answer.knowledge_search"]["properties"]
+    renamed = {"results": facts["facts"], "count": _number()}
+    others = {name: schema for name, schema in facts.items() if name != "facts"}
+    found["answer.knowledge_search"] = _object("results count", **others, **renamed)
+    return found
+
+
+def _camel(schema: Any) -> Any:
+    """Rename the properties of a schema, and of those in it, as these addresses spell them."""
+    if isinstance(schema, list):
+        return [_camel(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    renamed = {key: _camel(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict):
+        named = schema["properties"].items()
+        renamed["properties"] = {_spelled(name): _camel(value) for name, value in named}
+    if isinstance(schema.get("required"), list):
+        renamed["required"] = [_spelled(name) for name in schema["required"]]
+    return renamed
+
+
+def _spelled(name: str) -> str:
+    if name in {"workspace", "channel"}:
+        return f"{name}Id"
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+_NAME = {"pattern": "^[A-Za-z0-9._/-]{1,64}$"}
+_WORKSPACE = _text("Where it takes place; `default` if absent.", **_NAME)
+_CHANNEL = _text("The channel of the workspace; `default` if absent.", **_NAME)
+_OF = {"workspaceId": _WORKSPACE, "channelId": _CHANNEL}
+_HEADER = {"x-leanctx-workspace": _WORKSPACE}
+
+_READ_MODES = _object("count modes", count=_number(), modes=_list(_text()))
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Error": _object(
+        "error error_code",
+        error=_text("What is wrong, for people."),
+        error_code=_text("What kind of failure it is, in the contract's words."),
+        code=_text("The same, more exactly."),
+        hint=_text("What to do next; may be empty."),
+    ),
+    "Refusal": _object(
+        "error",
+        error=_text("What is wrong, for people."),
+        code=_text(),
+        findings=_list({"type": "object"}),
+    ),
+    "Meta": _object(
+        "duration_ms cache_hit tokens tokens_saved",
+        duration_ms=_number(),
+        cache_hit={"type": "boolean"},
+        tokens=_number("Of the answer's text, estimated as a quarter of its characters."),
+        tokens_saved=_number("0: nothing is shortened here."),
+    ),
+    "Tool": _object(
+        "name description input_schema",
+        name=_text(),
+        description=_text(),
+        input_schema={"type": "object"},
+    ),
+    "Event": _object(
+        "id workspaceId channelId kind actor timestamp version parentId consistencyLevel payload",
+        id=_number("Grows; never used twice."),
+        workspaceId=_text(),
+        channelId=_text(),
+        kind={"enum": [str(kind) for kind in EventKind]},
+        actor={"type": ["string", "null"]},
+        timestamp=_text(format="date-time"),
+        version=_number("Counts the events of one workspace and channel."),
+        parentId={"type": ["integer", "null"]},
+        consistencyLevel={"enum": ["local", "eventual", "strong"]},
+        payload={"type": "object"},
+    ),
+    "PackageItem": _object(
+        "namespace name scoped_name latest_version",
+        namespace=_text(),
+        name=_text(),
+        scoped_name=_text(),
+        kind=_text(),
+        description=_text(),
+        latest_version={"type": ["string", "null"]},
+        versions=_number(),
+        downloads=_number(),
+        updated_at=_text(format="date-time"),
+        tags=_list(_text()),
+        verified={"type": "boolean"},
+        visibility={"enum": ["public", "private"]},
+    ),
+    "PackageVersion": _object(
+        "version artifact_sha256 size_bytes yanked",
+        version=_text(),
+        artifact_sha256=_text(pattern="^[0-9a-f]{64}$"),
+        size_bytes=_number(),
+        signer_public_key={"type": ["string", "null"]},
+        yanked={"type": "boolean"},
+        yank_reason=_text(),
+        downloads=_number(),
+        published_at=_text(format="date-time"),
+    ),
+}
+
+_PAGE = {"offset": _number(default=0, minimum=0), "limit": _number(minimum=0)}
+_FILTERS = {
+    **_OF,
+    "kind": _text("Kinds of events, with commas between."),
+    "detail": {"enum": ["refs_only", "summary", "full"]},
+}
+_SEEN = {"seen": _number("`asOf` of an earlier answer, for notes on what was missed.")}
+_KIND = {"kind": _text("skills, agent, tool, ...")}
+_ITEMS = _list(_ref("PackageItem"))
+
+ROWS: Mapping[str, Row] = {
+    "GET /health": Row(gives="text/plain", answer=_text()),
+    "GET /v1/status": Row(answer=_object("status server", status=_text(), server=_object())),
+    "GET /v1/manifest": Row(
+        answer=_object(
+            "schema_version counts read_modes tools",
+            schema_version={"const": 1},
+            counts=_object("granular unified", granular=_number(), unified=_number()),
+            read_modes=_READ_MODES,
+            tools=_object(
+                "granular unified", granular=_list(_ref("Tool")), unified=_list(_ref("Tool"))
+            ),
+        )
+    ),
+    "GET /v1/capabilities": Row(
+        answer=_object(
+            "contract_version server plane transports tools features contracts contract_status",
+            contract_version={"const": 1},
+            server=_object("name version", name=_text(), version=_text(), persona=_text()),
+            plane=_text(),
+            transports=_list(_text()),
+            presets=_list(_text()),
+            read_modes=_READ_MODES,
+            tools=_object("total names", total=_number(), names=_list(_text())),
+            features={"type": "object", "additionalProperties": {"type": "boolean"}},
+            extensions=_object(),
+            contracts={"type": "object", "additionalProperties": {"type": "integer"}},
+            contract_status={"type": "object", "additionalProperties": {"type": "string"}},
+        )
+    ),
+    "GET /v1/tools": Row(
+        query={**_PAGE, "limit": _number(default=200, minimum=0, maximum=500)},
+        answer=_object(
+            "tools total offset limit",
+            tools=_list(_ref("Tool")),
+            total=_number(),
+            offset=_number(),
+            limit=_number(),
+        ),
+    ),
+    "POST /v1/tools/call": Row(headers=_HEADER, body=_ref("ToolCall"), answer=_ref("ToolAnswer")),
+    "GET /v1/events": Row(
+        query={
+            "since": _number("Events after this id; `Last-Event-ID` says the same.", default=0),
+            "limit": _number("Of past events; live ones follow without end.", default=200),
+            **_FILTERS,
+        },
+        headers={**_HEADER, "last-event-id": _number()},
+        gives="text/event-stream",
+        answer=_text("Frames of `id`, `event` and `data`; `data` is an Event."),
+    ),
+    "GET /v1/events/search": Row(
+        query={"q": _text(), "limit": _number(default=20, maximum=100), **_FILTERS},
+        answer=_object(
+            "query results count", query=_text(), results=_list(_ref("Event")), count=_number()
+        ),
+    ),
+    "GET /v1/events/lineage": Row(
+        query={"id": _number(), "depth": _number(default=20, maximum=50), **_OF},
+        answer=_object(
+            "eventId depth chain", eventId=_number(), depth=_number(), chain=_list(_ref("Event"))
+        ),
+    ),
+    "GET /v1/session": Row(
+        query={**_OF, **_SEEN}, headers=_HEADER, answer=_ref("answer.session_get")
+    ),
+    "POST /v1/session/mutate": Row(
+        headers=_HEADER, body=_ref("body.session_mutate"), answer=_ref("answer.session_mutate")
+    ),
+    "GET /v1/session/list": Row(
+        query={"workspaceId": _WORKSPACE, "limit": _number(default=50), "cursor": _text()},
+        headers=_HEADER,
+        answer=_ref("answer.session_list"),
+    ),
+    "POST /v1/knowledge/remember": Row(
+        headers=_HEADER,
+        body=_ref("body.knowledge_remember"),
+        answer=_ref("answer.knowledge_remember"),
+    ),
+    "GET /v1/knowledge/search": Row(
+        query={"q": _text(), "limit": _number(default=10), **_OF, **_SEEN},
+        headers=_HEADER,
+        answer=_ref("answer.knowledge_search"),
+    ),
+    "POST /v1/knowledge/search": Row(
+        headers=_HEADER, body=_ref("body.knowledge_search"), answer=_ref("answer.knowledge_search")
+    ),
+    "GET /v1/context/summary": Row(
+        query={"limit": _number(), **_OF},
+        answer=_object(
+            "workspaceId channelId totalEvents eventCountsByKind",
+            workspaceId=_text(),
+            channelId=_text(),
+            totalEvents=_number(),
+            latestVersion=_number(),
+            activeAgents={"type": "array"},
+            recentDecisions={"type": "array"},
+            knowledgeDelta={"type": "array"},
+            conflictAlerts={"type": "array"},
+            eventCountsByKind={"type": "object", "additionalProperties": {"type": "integer"}},
+        ),
+    ),
+    "GET /v1/metrics": Row(
+        query={"format": {"enum": ["json", "prometheus"], "default": "json"}},
+        answer={"type": "object"},
+    ),
+    "GET /api/v1/index.json": Row(
+        query=_KIND, answer=_object("schema packages", schema=_text(), packages=_ITEMS)
+    ),
+    "GET /api/v1/search": Row(
+        query={"q": _text(), **_KIND},
+        answer=_object("count query results", count=_number(), query=_text(), results=_ITEMS),
+    ),
+    "GET /api/v1/publishers/{ns}/index.json": Row(
+        query=_KIND,
+        answer=_object(
+            "namespace packages",
+            namespace=_text(),
+            verified_domains=_list(_text()),
+            packages=_ITEMS,
+        ),
+    ),
+    "GET /api/v1/packages/{ns}/{name}/index.json": Row(
+        answer=_object(
+            "schema latest visibility versions",
+            schema=_text(),
+            latest={"type": ["string", "null"]},
+            visibility=_text(),
+            versions=_list(_ref("PackageVersion")),
+            readme=_text(),
+        )
+    ),
+    "GET /api/v1/packages/{ns}/{name}/{version}/download": Row(
+        gives="application/octet-stream", answer={}
+    ),
+    "GET /api/v1/packages/{ns}/{name}/{version}/trust": Row(
+        answer=_object("trust_report", trust_report={"type": "object"})
+    ),
+    "GET /api/v1/badge/{ns}/{name}": Row(gives="image/svg+xml", answer=_text()),
+    "PUT /api/v1/packages/{ns}/{name}/{version}": Row(
+        summary="Publish a version.",
+        takes="application/octet-stream",
+        body={},
+        status=201,
+        answer=_object(
+            "published artifact_sha256 size_bytes trust_report",
+            published=_text(),
+            artifact_sha256=_text(),
+            size_bytes=_number(),
+            trust_report={"type": "object"},
+        ),
+    ),
+    "DELETE /api/v1/packages/{ns}/{name}/{version}": Row(
+        summary="Yank a version; its bytes stay.",
+        query={"reason": _text()},
+        answer=_object("yanked", yanked=_text(), reason=_text()),
+    ),
+    "POST /api/v1/packages/{ns}/{name}/{version}/unyank": Row(
+        answer=_object("unyanked", unyanked=_text())
+    ),
+}
+"""By method and path, as the routes have them."""
