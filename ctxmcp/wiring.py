@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ctxmcp.settings import Settings
-    from registry_core.search import SearchIndex
 
 
 @asynccontextmanager
@@ -35,7 +34,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database)
         stack.push_async_callback(database.close)
-        index = await _open_index(settings)
+        index = await Fts5Index.open(settings.index_file)
         stack.push_async_callback(index.close)
         journal = Journal(database, _now)
         stack.push_async_callback(journal.feed.close)
@@ -62,15 +61,6 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             clock=_now,
             base_url=settings.base_url,
         )
-
-
-async def _open_index(settings: Settings) -> SearchIndex:
-    """Open the search index: with vectors where their engine is installed, else SQLite's."""
-    try:
-        from registry_core.search.tantivy import TantivyIndex  # noqa: PLC0415 - may be missing
-    except ImportError:
-        return await Fts5Index.open(settings.index_file)
-    return await TantivyIndex.open(settings.index_file.with_suffix(""))
 
 
 def _blobs(settings: Settings) -> ObjectBlobs:
