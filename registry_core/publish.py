@@ -21,7 +21,7 @@ from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.names import PackageName, Version
 from registry_core.packages import Claim, Details, NewRelease
-from registry_core.verification import Binding, Report, verify
+from registry_core.verification import Binding, Report, is_ready, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,8 @@ MAX_README = 256 * 1024
 
 
 _FEW = 32 * 1024
+"""Bytes that are read and checked in less time than a thread needs to be handed them."""
+
 T = TypeVar("T")
 
 
@@ -85,20 +87,21 @@ async def rehearse(
             f"the package has {len(artifact):,} bytes, at most {MAX_ARTIFACT:,} are taken",
             hint="Leave out what an agent does not read.",
         )
-    candidate = await _off_loop(len(artifact), partial(read, artifact))
+    few = len(artifact) <= _FEW
+    candidate = await _work(partial(read, artifact), here=few)
     binding = under or Binding(PackageName.parse(candidate.name), Version.parse(candidate.version))
     claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
     package = await registry.packages.admit(claim, caller)
-    report = await _off_loop(len(artifact), partial(verify, candidate, binding))
+    report = await _work(partial(verify, candidate, binding), here=few and is_ready())
     if report.blocking:
         raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility
     return Published(binding.name, binding.version, candidate, report, visibility)
 
 
-async def _off_loop(size: int, work: Callable[[], T]) -> T:
-    """Work on few bytes here, where handing over costs more, and on many in a thread."""
-    return work() if size <= _FEW else await asyncio.to_thread(work)
+async def _work(work: Callable[[], T], *, here: bool) -> T:
+    """Do what is short here, where handing it over costs more, and else in a thread."""
+    return work() if here else await asyncio.to_thread(work)
 
 
 def _new_release(rehearsed: Published) -> NewRelease:

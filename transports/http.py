@@ -37,7 +37,6 @@ from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
 from transports.dialects import ctxpkg, leanctx
-from transports.guards import rates
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -46,7 +45,7 @@ from transports.guards.patience import Patience
 from transports.guards.rates import Buckets, RateLimit
 from transports.guards.size import BodyLimit
 from transports.guards.windows import WindowLimit
-from transports.limits import Limits, below
+from transports.limits import Below, Limits
 from transports.meter import Measured, Meter
 from transports.sse import Streams
 from transports.state import Opened
@@ -63,13 +62,13 @@ if TYPE_CHECKING:
 MOST_BODY = 64 * 1024
 """Bytes of a body where no dialect has a larger limit."""
 
-MCP = "/mcp"
+MCP = Below("/mcp")
 """A call over MCP may wait for a person; its client says how long."""
 
-CLOSED = ("/v1", MCP)
+CLOSED = Below("/v1", "/mcp")
 """What only a token opens, or being at this machine."""
 
-AUDITED = ("/v1/tools/call", MCP)
+AUDITED = Below("/v1/tools/call", "/mcp")
 """Where whoever is turned away stands in the audit log."""
 
 _log = logging.getLogger(__name__)
@@ -129,7 +128,7 @@ def _guards(access: Access, limits: Limits, meter: Meter) -> list[Middleware]:
         Middleware(RateLimit, buckets=buckets, asker=bearer, closed=CLOSED, refuse=_refuse),
         Middleware(HostCheck, access=access, refuse=_refuse),
         Middleware(InFlight, crowds=limits.crowds, key=_key, refuse=_refuse),
-        Middleware(Deadline, seconds=limits.timeout, exempt=(MCP,), refuse=_refuse),
+        Middleware(Deadline, seconds=limits.timeout, exempt=MCP, refuse=_refuse),
         Middleware(LoopbackOrToken, paths=CLOSED, audited=AUDITED, refuse=_refuse),
         Middleware(BodyLimit, most=_most_body, refuse=_refuse),
         Middleware(WindowLimit, windows=limits.windows, token_key=_token_key, refuse=_refuse),
@@ -158,7 +157,7 @@ def _refuse(scope: Scope, error: RegistryError) -> Response:
 
 
 def _family(path: str) -> Callable[[RegistryError], Response]:
-    if below(path, MCP):
+    if path in MCP:
         return mcp_http.refuse
     return ctxpkg.refuse if path.startswith("/api/") else leanctx.refuse
 
@@ -181,6 +180,5 @@ async def _broken(request: Request, defect: Exception) -> Response:
     """Answer for a defect; the framework raises it on into the server's log."""
     error = Internal("something in the registry is broken", hint="Its log says what.")
     response = _family(request.scope["path"])(error)
-    if rates.ALLOWANCE in request.scope:  # this answer passes no guard any more
-        refusals.announce_in(response, request.scope[rates.ALLOWANCE])
+    response.raw_headers.extend(refusals.rate_headers(request.scope))  # it passes no guard
     return response

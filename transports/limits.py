@@ -9,6 +9,7 @@ windows: whoever holds the data folder needs no server to work with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 MINUTE = 60
 
@@ -80,6 +81,15 @@ class Limits:
         )
 
 
-def below(path: str, prefix: str) -> bool:
-    """Whether `path` is `prefix`, or below it; everything is below nothing."""
-    return not prefix or (path + "/").startswith(prefix + "/")
+class Below:
+    """Some paths and all that is below them; everything is below nothing.
+
+    `path in Below("/v1")` is asked several times for each request.
+    """
+
+    def __init__(self, *paths: str) -> None:
+        self._paths = frozenset(paths)
+        self._inside = tuple(f"{path}/" if path else "" for path in paths)
+
+    def __contains__(self, path: Any) -> bool:
+        return path.startswith(self._inside) or path in self._paths

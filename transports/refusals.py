@@ -15,9 +15,8 @@ How much of a limit is left is on every answer:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.exceptions import HTTPException
-    from starlette.types import Message, Scope
+    from starlette.types import Scope
 
     Refuse = Callable[[Scope, RegistryError], Response]
     """How a guard refuses: in the words of the family that the path belongs to."""
@@ -95,8 +94,7 @@ RETRY_AFTER = 1
 """Seconds after which a registry that did not answer, or was too busy, may be asked again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """What one asker has left of a limit; `reset` and `wait` in seconds, no wait for who may go."""
 
     limit: int
@@ -105,21 +103,15 @@ class Allowance:
     wait: float = 0
 
 
-def announce(message: Message, allowance: Allowance) -> None:
-    """Add the headers to the start of an answer, where a nearer limit has not."""
-    headers = message.get("headers", [])
-    if message["type"] == "http.response.start" and not any(
-        name == b"x-ratelimit-limit" for name, _ in headers
-    ):
-        message["headers"] = [*headers, *_headers(allowance)]
+ALLOWANCE = "ctxmcp.allowance"
+"""Where the scope of a request has what is left of the limit that is nearest to its end."""
 
 
-def announce_in(response: Response, allowance: Allowance) -> None:
-    """Add the headers to an answer that is ready."""
-    response.raw_headers.extend(_headers(allowance))
-
-
-def _headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+def rate_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the headers that every answer to a request has; none where nothing is limited."""
+    allowance: Allowance | None = scope.get(ALLOWANCE)
+    if allowance is None:
+        return []
     return [
         (b"x-ratelimit-limit", b"%d" % allowance.limit),
         (b"x-ratelimit-remaining", b"%d" % allowance.remaining),

@@ -57,6 +57,8 @@ __all__ = [
     "Report",
     "Section",
     "Severity",
+    "is_ready",
+    "prepare",
     "verify",
 ]
 
@@ -83,6 +85,16 @@ _RULES = {
 NOT_LOOKED_AT = ("meaning_of_text", "wasm_capability_audit")
 """Questions no check asks yet; every report names them. Rules find signs: what a text means, a
 model or a human has to read."""
+
+
+def prepare() -> None:
+    """Compile the rules that take long, once a process: seconds, the first time on a machine."""
+    secrets.rules()
+
+
+def is_ready() -> bool:
+    """Whether `verify` starts at once; else it first does what `prepare` does."""
+    return secrets.is_ready()
 
 
 def verify(candidate: Candidate, binding: Binding | None = None) -> Report:

@@ -39,6 +39,11 @@ def rules() -> str:
     return f"detectors {detectors.VERSION}" + (f", {engine.version}" if engine else " only")
 
 
+def is_ready() -> bool:
+    """Whether the rules are compiled."""
+    return kingfisher.is_compiled()
+
+
 def check(candidate: Candidate, binding: Binding | None) -> Iterable[Finding]:
     """Scan everything a reader of the package would see."""
     corpus = _Corpus.of(list(_texts(candidate)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from registry_core import publish as publishing
+from registry_core import verification
 from registry_core.callers import ANONYMOUS, OWNER, Scope
 from registry_core.errors import (
     Conflict,
@@ -21,7 +23,7 @@ from registry_core.errors import (
 from registry_core.events.kinds import EventKind
 from registry_core.formats import MAX_ARTIFACT, Visibility
 from registry_core.names import Kind, PackageName, Range, Version
-from registry_core.verification import Binding
+from registry_core.verification import Binding, kingfisher
 from world import KEY, OTHER_KEY, World, package
 
 NAME = PackageName("acme", "review")
@@ -241,3 +243,20 @@ async def test_downloads_are_counted_after_the_fact(sqlite_world: World):
     await sqlite_world.registry.usage.close()
     found = await sqlite_world.registry.packages.find(NAME, OWNER)
     assert (found.downloads, found.latest.downloads) == (5, 5)
+
+
+async def test_others_are_served_while_a_new_home_compiles_its_rules(
+    sqlite_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    kingfisher._engine.cache_clear()  # as a new process has it
+    assert not verification.is_ready()
+    first = asyncio.create_task(sqlite_world.publish("@acme/first"))
+    answered = 0
+    while not first.done():
+        await sqlite_world.registry.packages.list(OWNER)
+        answered += 1
+        await asyncio.sleep(0.01)
+    await first
+    assert verification.is_ready()
+    assert answered > 5

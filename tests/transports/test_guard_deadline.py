@@ -49,7 +49,7 @@ async def nothing() -> dict[str, object]:
 
 
 def deadline(app, seconds: float = MOMENT) -> Deadline:
-    return Deadline(app, seconds=seconds, exempt=("/mcp",), refuse=refuse)  # type: ignore[arg-type]
+    return Deadline(app, seconds=seconds, exempt={"/mcp"}, refuse=refuse)  # type: ignore[arg-type]
 
 
 # --- the deadline of an answer

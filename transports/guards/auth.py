@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from functools import cached_property
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -30,10 +29,11 @@ from registry_core.callers import (
 )
 from registry_core.errors import RegistryError, Unauthenticated
 from registry_core.events import Audited
-from transports.limits import below
 from transports.state import opened
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from transports.access import Access
@@ -64,7 +64,7 @@ class LoopbackOrToken:
     """Turns away who has neither, below the given paths."""
 
     def __init__(
-        self, app: ASGIApp, *, paths: tuple[str, ...], audited: tuple[str, ...], refuse: Refuse
+        self, app: ASGIApp, *, paths: Container[str], audited: Container[str], refuse: Refuse
     ) -> None:
         self._app = app
         self._paths = paths
@@ -72,7 +72,7 @@ class LoopbackOrToken:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and any(below(scope["path"], path) for path in self._paths):
+        if scope["type"] == "http" and scope["path"] in self._paths:
             try:
                 await bearer(scope).local_or_token()
             except RegistryError as error:
@@ -82,9 +82,7 @@ class LoopbackOrToken:
         await self._app(scope, receive, send)
 
     def _note(self, scope: Scope, error: RegistryError) -> None:
-        if isinstance(error, Unauthenticated) and any(
-            below(scope["path"], path) for path in self._audited
-        ):
+        if isinstance(error, Unauthenticated) and scope["path"] in self._audited:
             note_denied(scope, ANONYMOUS, scope["path"], error)
 
 
@@ -144,6 +142,7 @@ class Bearer:
         ]
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
+        self._is_local: bool | None = None
         self._digest = _digest(self._given[0]) if len(self._given) == 1 else ""
 
     async def caller(self) -> Caller:
@@ -206,9 +205,11 @@ class Bearer:
         self._known.add(self._digest)
         return found
 
-    @cached_property
+    @property
     def _local(self) -> bool:
-        return self._access.is_local(self._scope)
+        if self._is_local is None:
+            self._is_local = self._access.is_local(self._scope)
+        return self._is_local
 
     @property
     def _peer(self) -> str:

@@ -10,9 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from registry_core.errors import TimedOut
-from transports.limits import below
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from transports.refusals import Refuse
@@ -22,7 +23,7 @@ class Deadline:
     """Gives up requests that are not answered in time. `seconds` 0 for no limit."""
 
     def __init__(
-        self, app: ASGIApp, *, seconds: float, exempt: tuple[str, ...], refuse: Refuse
+        self, app: ASGIApp, *, seconds: float, exempt: Container[str], refuse: Refuse
     ) -> None:
         self._app = app
         self._seconds = seconds
@@ -44,11 +45,7 @@ class Deadline:
             await self._refuse(scope, self._refusal())(scope, receive, send)
 
     def _applies(self, scope: Scope) -> bool:
-        return (
-            scope["type"] == "http"
-            and self._seconds > 0
-            and not any(below(scope["path"], path) for path in self._exempt)
-        )
+        return scope["type"] == "http" and self._seconds > 0 and scope["path"] not in self._exempt
 
     def _refusal(self) -> TimedOut:
         return TimedOut(

@@ -14,7 +14,7 @@ from transports.access import read_name, read_origin
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,12 +31,18 @@ class HostCheck:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            problem = self._host(_all(scope, b"host")) or self._origin(_all(scope, b"origin"))
-            if problem is not None:
-                await self._refuse(scope, problem)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        problem = self._problem(scope["headers"]) if scope["type"] == "http" else None
+        app = self._app if problem is None else self._refuse(scope, problem)
+        await app(scope, receive, send)
+
+    def _problem(self, headers: Iterable[tuple[bytes, bytes]]) -> HostDenied | None:
+        hosts, origins = [], []
+        for name, value in headers:
+            if name == b"host":
+                hosts.append(value.decode("latin-1"))
+            elif name == b"origin":
+                origins.append(value.decode("latin-1"))
+        return self._host(hosts) or self._origin(origins)
 
     def _host(self, given: Sequence[str]) -> HostDenied | None:
         if len(given) != 1:
@@ -58,7 +64,3 @@ class HostCheck:
                     hint="Start it with `--allowed-host NAME` if they should.",
                 )
         return None
-
-
-def _all(scope: Scope, header: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]

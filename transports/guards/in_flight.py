@@ -6,14 +6,13 @@ its own kind, so a dashboard that stays open keeps nobody from working.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from registry_core.errors import ConcurrencyLimited
-from transports.limits import below
+from transports.limits import Below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,11 +32,11 @@ class InFlight:
         refuse: Refuse,
     ) -> None:
         self._app = app
-        self._crowds = crowds
+        self._crowds = [(_paths(crowd), crowd) for crowd in crowds]
         self._key = key
         self._refuse = refuse
-        self._each: Counter[tuple[str, str]] = Counter()
-        self._all: Counter[str] = Counter()
+        self._each: dict[tuple[str, str], int] = {}
+        self._all = {crowd.path: 0 for crowd in crowds}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         crowd = self._crowd(scope)
@@ -49,23 +48,29 @@ class InFlight:
         if refusal is not None:
             await self._refuse(scope, refusal)(scope, receive, send)
             return
-        self._each[place] += 1
+        self._each[place] = self._each.get(place, 0) + 1
         self._all[crowd.path] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._all[crowd.path] -= 1
-            self._each[place] -= 1
-            if not self._each[place]:
-                del self._each[place]
+            self._leave(place)
+
+    def _leave(self, place: tuple[str, str]) -> None:
+        self._all[place[0]] -= 1
+        left = self._each.pop(place) - 1
+        if left:
+            self._each[place] = left
 
     def _crowd(self, scope: Scope) -> Crowd | None:
         if scope["type"] != "http":
             return None
-        return next((crowd for crowd in self._crowds if _in(crowd, scope["path"])), None)
+        for paths, crowd in self._crowds:
+            if scope["path"] in paths:
+                return crowd
+        return None
 
     def _full(self, crowd: Crowd, place: tuple[str, str]) -> ConcurrencyLimited | None:
-        if crowd.most and self._each[place] >= crowd.most:
+        if crowd.most and self._each.get(place, 0) >= crowd.most:
             return ConcurrencyLimited(
                 f"{crowd.most} {crowd.words} at the same time are open already",
                 hint="Let one of them end first.",
@@ -78,5 +83,5 @@ class InFlight:
         return None
 
 
-def _in(crowd: Crowd, path: str) -> bool:
-    return path == crowd.path if crowd.exact else below(path, crowd.path)
+def _paths(crowd: Crowd) -> Container[str]:
+    return frozenset({crowd.path}) if crowd.exact else Below(crowd.path)

@@ -16,18 +16,14 @@ from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 from registry_core.errors import RateLimited, RegistryError
-from transports.limits import below
-from transports.refusals import Allowance, announce
+from transports.refusals import ALLOWANCE, Allowance, rate_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from transports.refusals import Refuse
-
-ALLOWANCE = "ctxmcp.allowance"
-"""Where the scope has it, for who answers outside of the guard."""
 
 MOST_BUCKETS = 4096
 """Askers that are kept before those with full buckets are forgotten."""
@@ -53,7 +49,7 @@ class RateLimit:
         *,
         buckets: Buckets,
         asker: Callable[[Scope], Asker],
-        closed: tuple[str, ...],
+        closed: Container[str],
         refuse: Refuse,
     ) -> None:
         self._app = app
@@ -63,23 +59,26 @@ class RateLimit:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._buckets.rate:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        closed = any(below(scope["path"], path) for path in self._closed)
-        left = scope[ALLOWANCE] = await self._take(self._asker(scope), closed)
 
         async def announcing(message: Message) -> None:
-            announce(message, left)
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *rate_headers(scope)]
             await send(message)
 
-        app = self._refuse(scope, self._refusal(left)) if left.wait else self._app
+        app = self._app
+        if self._buckets.rate:
+            left = scope[ALLOWANCE] = await self._take(scope)
+            app = self._refuse(scope, self._refusal(left)) if left.wait else app
         await app(scope, receive, announcing)
 
-    async def _take(self, asker: Asker, closed: bool) -> Allowance:  # noqa: FBT001
+    async def _take(self, scope: Scope) -> Allowance:
+        asker = self._asker(scope)
         first = asker.key
         left = self._buckets.take(first, _now())
-        if left.wait or not closed:
+        if left.wait or scope["path"] not in self._closed:
             return left
         try:
             settled = await asker.settled_key()

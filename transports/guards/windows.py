@@ -15,13 +15,13 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from registry_core.errors import RateLimited
-from transports.limits import below
-from transports.refusals import Allowance, announce
+from transports.limits import Below
+from transports.refusals import ALLOWANCE, Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from transports.limits import Window
     from transports.refusals import Refuse
@@ -41,7 +41,11 @@ class WindowLimit:
         self._app = app
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._windows = [
-            (window, RateLimitItemPerSecond(window.most, window.seconds, namespace=window.path))
+            (
+                Below(window.path),
+                window,
+                RateLimitItemPerSecond(window.most, window.seconds, namespace=window.path),
+            )
             for window in windows
             if window.most
         ]
@@ -54,20 +58,15 @@ class WindowLimit:
             await self._app(scope, receive, send)
             return
         window, item, key = found
-        left = self._take(item, key)
-
-        async def announcing(message: Message) -> None:
-            announce(message, left)
-            await send(message)
-
+        left = scope[ALLOWANCE] = self._take(item, key)
         app = self._refuse(scope, _refusal(window, left)) if left.wait else self._app
-        await app(scope, receive, announcing)
+        await app(scope, receive, send)
 
     def _found(self, scope: Scope) -> tuple[Window, RateLimitItem, str] | None:
         if scope["type"] != "http":
             return None
-        for window, item in self._windows:
-            if below(scope["path"], window.path):
+        for paths, window, item in self._windows:
+            if scope["path"] in paths:
                 key = self._token_key(scope)
                 return (window, item, key) if key else None
         return None
