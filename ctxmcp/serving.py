@@ -6,14 +6,12 @@ import asyncio
 import signal
 import socket
 import sys
-import threading
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from ctxmcp.wiring import open_registry
-from registry_core import verification
 from registry_core.errors import Internal, Invalid, Unavailable
 from transports.access import Access, is_loopback
 from transports.connections import Config
@@ -64,8 +62,6 @@ async def serve(
             if host in _ANY and all(name.host in _ANY for name in access.names):
                 sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
             sys.stderr.flush()
-            # The first publish need not wait for it, and neither need the end of the process.
-            threading.Thread(target=verification.prepare, daemon=True).start()
             await _told_to_stop()
             mcp.end()
 

@@ -12,6 +12,7 @@ This is the one place where SQLite and PostgreSQL differ.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,9 +53,12 @@ class _Waiting:
 class Database:
     """An open database; `url` is SQLAlchemy's, for sqlite+aiosqlite or postgresql+psycopg."""
 
-    def __init__(self, readers: AsyncEngine, writers: AsyncEngine) -> None:
+    def __init__(
+        self, readers: AsyncEngine, writers: AsyncEngine, file: sqlite3.Connection | None = None
+    ) -> None:
         self._readers = readers
         self._writers = writers
+        self._file = file
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
@@ -62,7 +66,9 @@ class Database:
     async def open(cls, url: str) -> Database:
         """Connect, and bring the tables to the newest revision."""
         if url.startswith("sqlite"):
-            database = cls(_sqlite_readers(url), _sqlite_writer(url))
+            writer = _sqlite_writer(url)
+            file = sqlite3.connect(writer.url.database or "", isolation_level=None)
+            database = cls(_sqlite_readers(url), writer, file)
         else:
             writers = create_async_engine(url, pool_pre_ping=True)
             database = cls(writers.execution_options(isolation_level="AUTOCOMMIT"), writers)
@@ -82,6 +88,15 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether there is one writer and one file."""
         return self._writers.dialect.name == "sqlite"
+
+    def changes(self) -> int | None:
+        """Return a number that is another one after every commit, whichever process made it.
+
+        Asking costs a hundredth of what a query does. None where only a query could tell.
+        """
+        if self._file is None:
+            return None
+        return int(self._file.execute("PRAGMA data_version").fetchone()[0])
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -123,6 +138,8 @@ class Database:
                 await self._writer
         await self._writers.dispose()
         await self._readers.dispose()
+        if self._file is not None:
+            self._file.close()
 
     async def _write_on(self) -> None:
         while True:

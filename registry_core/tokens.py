@@ -6,11 +6,13 @@
 
 The characters are 256 bits from the system's randomness in base64url. Looking one up is an
 indexed search for its SHA-256, so neither the database nor its timing holds anything of the token
-itself; a revocation is seen by the next look-up.
+itself; a revocation is seen by the next look-up. What was found is kept for as long as nobody has
+committed anything to the database.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
@@ -38,8 +40,11 @@ if TYPE_CHECKING:
 MOST_ACTIVE = 10
 """Tokens of one namespace that are not revoked, at most."""
 
+MOST_FOUND = 10_000
+"""Tokens that are kept as found, at most."""
+
 _TOKEN = re.compile(r"(?:ctx[pr]|lctx_t)_[A-Za-z0-9_-]{16,128}")
-_WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WORKSPACE = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ class Tokens:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._found: dict[str, Caller] = {}
+        self._changes: int | None = None
+        self._looking = asyncio.Lock()
 
     async def mint(self, grant: Grant, by: Caller) -> tuple[str, Token]:
         """Make a token, claiming its namespace first where nobody has; the text comes once."""
@@ -140,10 +148,23 @@ class Tokens:
 
     async def authenticate(self, text: str) -> Caller:
         """Say who holds this token. Raises Unauthenticated where it is unknown or revoked."""
+        digest, changes = _digest(text), self._journal.database.changes()
+        if changes is None:
+            return await self._looked_up(text, digest)
+        if changes != self._changes or len(self._found) > MOST_FOUND:
+            self._found, self._changes = {}, changes
+        known = self._found
+        if digest not in known:
+            async with self._looking:  # many requests of one holder look once
+                if digest not in known:
+                    known[digest] = await self._looked_up(text, digest)
+        return known[digest]
+
+    async def _looked_up(self, text: str, digest: str) -> Caller:
         row = None
         if _TOKEN.fullmatch(text):
             statement = select(tokens).where(
-                tokens.c.digest == _digest(text), tokens.c.revoked_at.is_(None)
+                tokens.c.digest == digest, tokens.c.revoked_at.is_(None)
             )
             async with self._journal.database.read() as connection:
                 row = (await connection.execute(statement)).one_or_none()
@@ -176,7 +197,7 @@ def _check(grant: Grant) -> None:
         raise Invalid("the scopes publish and read need a namespace", hint="Add --namespace.")
     for workspace in grant.workspaces or ():
         if not _WORKSPACE.fullmatch(workspace):
-            raise Invalid(f"{shown(workspace)} is no workspace", hint="Use A-Z a-z 0-9 . _ -")
+            raise Invalid(f"{shown(workspace)} is no workspace", hint="Use A-Z a-z 0-9 . _ - /")
 
 
 def _digest(text: str) -> str:

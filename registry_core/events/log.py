@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, Select, bindparam, func, insert, literal, select
 
+from registry_core.bulk import Bulk
 from registry_core.events import Draft, Event
 from registry_core.events.kinds import EventKind
 from registry_core.schema import events
@@ -28,8 +29,13 @@ _NEXT_VERSION = (
     .scalar_subquery()
 )
 # Built once: putting a statement together costs more than running it.
-_APPEND_ALL = insert(events).values(version=_NEXT_VERSION)
-_APPEND = _APPEND_ALL.returning(events.c.id)
+_INSERT = insert(events).values(version=_NEXT_VERSION)
+_APPEND = _INSERT.returning(events.c.id)
+_PARAMETERS = (
+    *("in_workspace", "in_channel", "at", "kind", "actor", "workspace", "channel", "parent_id"),
+    *("namespace", "package", "private", "payload"),
+)
+_APPEND_ALL = Bulk(_INSERT, _PARAMETERS)
 
 
 class EventLog:
@@ -47,8 +53,7 @@ class EventLog:
         self, connection: AsyncConnection, drafts: Sequence[Draft], at: datetime
     ) -> None:
         """Write events in this order, in the caller's transaction, where nobody needs their ids."""
-        if drafts:
-            await connection.execute(_APPEND_ALL, [_row(draft, at) for draft in drafts])
+        await _APPEND_ALL.run(connection, [_row(draft, at) for draft in drafts])
 
     async def since(
         self, position: int, limit: int = 200, kinds: Collection[EventKind] | None = None

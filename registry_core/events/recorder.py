@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
+from registry_core.bulk import Bulk
 from registry_core.errors import RegistryError
 from registry_core.events import Audited
 from registry_core.schema import audit
@@ -34,6 +35,7 @@ MOST_WAITING = 10_000
 """Notes that wait for a database which does not answer; more are counted and dropped."""
 
 _COLUMNS = tuple(field.name for field in fields(Audited) if field.name != "id")
+_WRITE_DOWN = Bulk(insert(audit), _COLUMNS)
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Recorder:
         async def work(connection: AsyncConnection) -> None:
             drafts = [draft for _, draft in waiting if draft is not None]
             await self._journal.append_all(connection, drafts)
-            await connection.execute(insert(audit), [_row(line) for line, _ in waiting])
+            await _WRITE_DOWN.run(connection, [_row(line) for line, _ in waiting])
 
         try:
             await self._journal.write(work)

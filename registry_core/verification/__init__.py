@@ -58,7 +58,6 @@ __all__ = [
     "Section",
     "Severity",
     "is_ready",
-    "prepare",
     "verify",
 ]
 
@@ -87,13 +86,8 @@ NOT_LOOKED_AT = ("meaning_of_text", "wasm_capability_audit")
 model or a human has to read."""
 
 
-def prepare() -> None:
-    """Compile the rules that take long, once a process: seconds, the first time on a machine."""
-    secrets.rules()
-
-
 def is_ready() -> bool:
-    """Whether `verify` starts at once; else it first does what `prepare` does."""
+    """Whether `verify` starts at once; the first one compiles rules, which may take seconds."""
     return secrets.is_ready()
 
 

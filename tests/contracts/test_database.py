@@ -42,6 +42,17 @@ async def test_a_write_returns_what_its_work_returned_and_is_seen_afterwards(dat
     assert await _names(database) == ["one"]
 
 
+async def test_what_counts_changes_counts_those_of_others_or_does_not_count(database, database_url):
+    other = await Database.open(database_url)
+    seen = [database.changes()]
+    for writer in (database, other):
+        await writer.write(_insert(f"by{len(seen)}"))
+        seen.append(database.changes())
+    assert database.changes() == seen[-1]
+    assert len(set(seen)) == 3 if database.is_sqlite else set(seen) == {None}
+    await other.close()
+
+
 async def test_of_many_writers_at_once_the_failing_ones_undo_themselves_alone(database):
     names = [f"{'bad' if n % 3 == 0 else 'good'}{n:03}" for n in range(60)]
     outcomes = await asyncio.gather(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 
@@ -40,6 +42,7 @@ async def test_a_token_opens_its_namespace_with_its_scope(world: World):
 async def test_a_revoked_token_opens_nothing_from_then_on(world: World):
     tokens = world.registry.tokens
     text, token = await world.mint("acme")
+    assert (await tokens.authenticate(text)).token_id == token.id
     await tokens.revoke(token.id, OWNER)
     with pytest.raises(Unauthenticated):
         await tokens.authenticate(text)
@@ -49,6 +52,19 @@ async def test_a_revoked_token_opens_nothing_from_then_on(world: World):
     assert kinds.count(EventKind.TOKEN_REVOKED) == 1
     with pytest.raises(NotFound):
         await tokens.revoke("nope", OWNER)
+
+
+async def test_a_revocation_by_another_process_is_seen_at_once(database_url: str, tmp_path: Path):
+    async with (
+        World.open(database_url, tmp_path) as here,
+        World.open(database_url, tmp_path) as there,
+    ):
+        for _ in range(3):
+            text, token = await here.mint("acme")
+            assert (await here.registry.tokens.authenticate(text)).token_id == token.id
+            await there.registry.tokens.revoke(token.id, OWNER)
+            with pytest.raises(Unauthenticated):
+                await here.registry.tokens.authenticate(text)
 
 
 @pytest.mark.parametrize(

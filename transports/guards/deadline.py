@@ -6,10 +6,10 @@ The time is the server's own. It stands still while a body is on its way, which 
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from registry_core.errors import TimedOut
+from transports.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from transports.refusals import Refuse
+    from transports.watch import Wait
 
 
 class Deadline:
@@ -28,19 +29,20 @@ class Deadline:
         self._app = app
         self._seconds = seconds
         self._exempt = exempt
+        self._watch = Watch()
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._applies(scope):
             await self._app(scope, receive, send)
             return
-        timeout = asyncio.timeout(self._seconds)
-        clock = _Clock(timeout, receive, send)
+        wait = self._watch.wait(self._seconds)
+        clock = _Clock(wait, receive, send)
         try:
-            async with timeout:
+            async with wait:
                 await self._app(scope, clock.receive, clock.send)
         except TimeoutError:
-            if not timeout.expired():
+            if not wait.expired:
                 raise
             await self._refuse(scope, self._refusal())(scope, receive, send)
 
@@ -57,33 +59,27 @@ class Deadline:
 class _Clock:
     """Stops the time while the client's bytes are waited for, and for good at the answer."""
 
-    def __init__(self, timeout: asyncio.Timeout, receive: Receive, send: Send) -> None:
-        self._timeout = timeout
+    def __init__(self, wait: Wait, receive: Receive, send: Send) -> None:
+        self._wait = wait
         self._receive = receive
         self._send = send
         self._reading = True
         self._begun = False
 
     async def receive(self) -> Message:
-        due = self._timeout.when()
-        if not self._reading or due is None:
+        if not self._reading or self._begun:
             return await self._receive()
-        since = _now()
-        self._timeout.reschedule(None)
+        left = self._wait.pause()
         try:
             message = await self._receive()
         finally:
             if not self._begun:
-                self._timeout.reschedule(due + _now() - since)
+                self._wait.resume(left)
         self._reading = message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
         if not self._begun:
             self._begun = True
-            self._timeout.reschedule(None)
+            self._wait.pause()
         await self._send(message)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -13,9 +13,10 @@ each `SLOWEST` bytes that it sent.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from transports.refusals import TooSlow
+from transports.watch import Watch
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,18 +37,28 @@ class Patience:
     def __init__(self, app: ASGIApp, *, grace: float) -> None:
         self._app = app
         self._grace = grace
+        self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = _body(scope, receive, send)
-        if body is None:
+        coming = _coming(scope)
+        if coming is None:
             await self._app(scope, receive, send)
             return
-        body.grace = self._grace
+        body = _Body(coming, receive, send, self._watch, self._grace)
         await self._app(scope, body.receive, body.send)
 
 
-def _body(scope: Scope, receive: Receive, send: Send) -> _Body | None:
-    """Return the body that the headers announce, None where there is none to come."""
+class _Coming(NamedTuple):
+    """What the headers say of a body."""
+
+    waits: bool
+    """Whether the client sends nothing until it is asked to."""
+    hopeless: bool
+    """Whether reading all of it would take too long."""
+
+
+def _coming(scope: Scope) -> _Coming | None:
+    """Read the headers; None where there is no body to come."""
     if scope["type"] != "http":
         return None
     declared, chunked, waits = 0, False, False
@@ -60,37 +71,34 @@ def _body(scope: Scope, receive: Receive, send: Send) -> _Body | None:
             waits = value.lower() == b"100-continue"
     if not declared and not chunked:
         return None
-    body = _Body(receive, send)
-    body.hopeless, body.waits = declared > MOST_DRAINED, waits
-    return body
+    return _Coming(waits, declared > MOST_DRAINED)
 
 
 class _Body:
     """One body on its way in: how much came, how long it took, and whether all of it did."""
 
-    grace = 0.0
-    waits = False
-    """Whether the client sends nothing until it is asked to."""
-    hopeless = False
-    """Whether reading on would take too long."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, coming: _Coming, receive: Receive, send: Send, watch: Watch, grace: float
+    ) -> None:
+        self._waits, self._hopeless = coming
         self._receive = receive
         self._send = send
+        self._watch = watch
+        self._grace = grace
         self._length = 0
         self._waited = 0.0
         self._ended = False
 
     async def receive(self) -> Message:
-        if self._ended or not self.grace:
+        if self._ended or not self._grace:
             return await self._next()
         began = _now()
-        left = self.grace + self._length / SLOWEST - self._waited
+        left = self._grace + self._length / SLOWEST - self._waited
         try:
-            async with asyncio.timeout(left):
+            async with self._watch.wait(left):
                 return await self._next()
         except TimeoutError:
-            self.hopeless = True
+            self._hopeless = True
             raise TooSlow(
                 "the body came too slowly, and nobody waits for it any longer",
                 hint=f"Send at least {SLOWEST:,} bytes a second.",
@@ -106,7 +114,7 @@ class _Body:
 
     async def _drained(self) -> bool:
         """Read on to the end; tell whether it came within the bounds."""
-        if self.waits or self.hopeless:
+        if self._waits or self._hopeless:
             return False
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -117,7 +125,7 @@ class _Body:
         return self._ended
 
     async def _next(self) -> Message:
-        self.waits = False
+        self._waits = False
         message = await self._receive()
         self._length += len(message.get("body", b""))
         self._ended = not message.get("more_body", False)
