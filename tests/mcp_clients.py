@@ -18,6 +18,7 @@ from ctxmcp.visits import Endpoint
 from served import EVERYBODY, FAST, OURS, bearing
 from transports.access import Access
 from transports.http import create_app
+from transports.limits import Limits
 from world import World
 
 ERAS = {"2025-11-25": "legacy", "2026-07-28": "auto"}
@@ -76,13 +77,14 @@ async def speaking(
     access: Access = OURS,
     *,
     toolsets: frozenset[str] = frozenset({"main"}),
+    limits: Limits = FAST,
     opened: Callable[[], Any] | None = None,
 ) -> AsyncIterator[Spoken]:
     """Serve a world's registry, or what `opened` opens, on a free port."""
     endpoint = Endpoint(world.registry, toolsets)
-    app: ASGIApp = create_app(world.registry, access, FAST, opened or endpoint.open)
+    app: ASGIApp = create_app(world.registry, access, limits, opened or endpoint.open)
     async with (
-        running(app, "127.0.0.1", 0, FAST) as url,
+        running(app, "127.0.0.1", 0, limits) as url,
         httpx.AsyncClient(base_url=url, timeout=30) as http,
     ):
         yield Spoken(world, url, http, endpoint)

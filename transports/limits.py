@@ -13,6 +13,9 @@ from typing import Any
 
 MINUTE = 60
 
+CALLS = "/v1/tools/call"
+"""The path whose window is that of every tool call."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -62,7 +65,7 @@ class Limits:
     def windows(self) -> tuple[Window, ...]:
         """The windows of the document."""
         return (
-            Window("/v1/tools/call", self.calls_per_minute, MINUTE, "tool calls a minute"),
+            Window(CALLS, self.calls_per_minute, MINUTE, "tool calls a minute"),
             Window(
                 "/v1/knowledge", self.knowledge_per_minute, MINUTE, "knowledge requests a minute"
             ),

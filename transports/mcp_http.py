@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
@@ -26,7 +26,9 @@ from registry_core.errors import Forbidden, NotFound, RegistryError
 from registry_core.operations import CATALOG, digest, repeat
 from transports.dialects import leanctx
 from transports.dialects.leanctx.workspaces import place
+from transports.guards import windows
 from transports.guards.auth import bearer
+from transports.limits import CALLS
 from transports.refusals import OriginDenied
 from transports.state import opened
 
@@ -180,31 +182,47 @@ class Gate:
 
 
 async def _admit(scope: Scope, who: Caller, body: bytes) -> None:
-    """Raise Insufficient, and have it written down, where the caller lacks a message's scope."""
-    name, arguments = await _asked(body)
-    operation = CATALOG.get(name)
+    """Raise RateLimited, or Insufficient where the caller lacks a message's scope.
+
+    What lacks a scope is written down.
+    """
+    asked = await _asked(body)
+    if asked.is_call:
+        windows.count(scope, CALLS)
+    operation = CATALOG.get(asked.operation)
     if operation is None or who.has(operation.scope):
         return
     try:
-        repeat(opened(scope).registry, who, name, digest(arguments))
+        repeat(opened(scope).registry, who, asked.operation, digest(asked.arguments))
     except Forbidden as error:
         refused = Insufficient(error.message, hint=error.hint)
         refused.scope = operation.scope.value
         raise refused from None
 
 
-async def _asked(body: bytes) -> tuple[str, Mapping[str, Any]]:
-    """Read which operation a message needs; nothing out of what is no message."""
+class _Asked(NamedTuple):
+    """What a message needs; nothing, where it is none."""
+
+    operation: str = ""
+    arguments: Mapping[str, Any] = {}
+    is_call: bool = False
+    """Whether it calls a tool."""
+
+
+async def _asked(body: bytes) -> _Asked:
     message = _read(body) if len(body) <= _SMALL else await asyncio.to_thread(_read, body)
     params = message.get("params") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(params, dict | None):
-        return "", {}
+        return _Asked()
     method, given = message.get("method"), params or {}
-    if method == "tools/call":
+    is_call = method == "tools/call"
+    if is_call:
         name, given = given.get("name"), given.get("arguments") or {}
     else:
         name = _OPERATIONS.get(method) if isinstance(method, str) else None
-    return (name, given) if isinstance(name, str) and isinstance(given, dict) else ("", {})
+    if isinstance(name, str) and isinstance(given, dict):
+        return _Asked(name, given, is_call)
+    return _Asked(is_call=is_call)
 
 
 def _read(body: bytes) -> Any:

@@ -397,7 +397,7 @@ ROWS: Mapping[str, Row] = {
     "GET /v1/events": Row(
         query={
             "since": _number("Events after this id; `Last-Event-ID` says the same.", default=0),
-            "limit": _number("Of past events; live ones follow without end.", default=200),
+            "limit": _number("So many past events at most; without it all of them.", minimum=1),
             **_FILTERS,
         },
         headers={**_HEADER, "last-event-id": _number()},
@@ -411,7 +411,12 @@ ROWS: Mapping[str, Row] = {
         ),
     ),
     "GET /v1/events/lineage": Row(
-        query={"id": _number(), "depth": _number(default=20, maximum=50), **_OF},
+        query={
+            "id": _number(),
+            "depth": _number(default=20, maximum=50),
+            **_OF,
+            "detail": _FILTERS["detail"],
+        },
         answer=_object(
             "eventId depth chain", eventId=_number(), depth=_number(), chain=_list(_ref("Event"))
         ),

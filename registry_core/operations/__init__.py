@@ -6,13 +6,21 @@ and arguments calls `invoke`. There is no third way, so nobody can forget to che
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from registry_core.errors import Forbidden, Internal, NotFound, RegistryError, Unauthenticated
+from registry_core.errors import (
+    Forbidden,
+    Internal,
+    Invalid,
+    NotFound,
+    RegistryError,
+    Unauthenticated,
+)
 from registry_core.events import Audited, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
@@ -110,6 +118,9 @@ def _written_down(
     outcome, allowed = Internal.code, True
     try:
         yield
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        raise
     except RegistryError as error:
         outcome, allowed = error.code, not isinstance(error, Unauthenticated | Forbidden)
         raise
@@ -142,6 +153,9 @@ def _called(caller: Caller, name: str) -> Draft:
 
 
 def digest(arguments: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of arguments, the same for equal ones."""
-    text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), default=str)
+    """Return the SHA-256 of arguments, the same for equal ones. Raises Invalid."""
+    try:
+        text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), default=str)
+    except (RecursionError, ValueError, TypeError) as error:
+        raise Invalid("the arguments are nested too deeply, or no JSON") from error
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -39,6 +39,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the blocks use curl")
 def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
     assert len(SHELL) >= 4
+    said = ""
     for block in SHELL:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
@@ -51,6 +52,9 @@ def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout
+        said += done.stdout
+    assert said.count('"error_code":"host_denied"') == 2
+    assert re.search(r"^HTTP/1.1 429 .*\nretry-after: 1", said, re.MULTILINE)
     assert not (tmp_path / "project/.agents/skills/tidy-imports").exists()
 
 

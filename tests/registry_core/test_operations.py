@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import subprocess
 import sys
@@ -213,6 +214,24 @@ async def test_arguments_are_checked_and_every_problem_named(sqlite_world: World
     for channel in ("latest", "1x", "Beta", "x" * 65):
         with pytest.raises((InvalidName, Invalid)):
             await ask(sqlite_world, "channel", OWNER, ref="@acme/x@1.0.0", channel=channel)
+
+
+async def test_arguments_nested_without_end_are_refused(sqlite_world: World):
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(Invalid, match="nested"):
+        await ask(sqlite_world, "search", query=nested)
+
+
+async def test_a_call_that_was_given_up_is_written_down_as_that(sqlite_world: World):
+    call = asyncio.create_task(ask(sqlite_world, "inspect", ref="@acme/review"))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    (line,) = await sqlite_world.registry.recorder.since(0)
+    assert (line.operation, line.outcome, line.allowed) == ("inspect", "cancelled", True)
 
 
 async def test_a_private_package_answers_nobody_else_by_any_operation(sqlite_world: World):

@@ -25,7 +25,9 @@ from ctxmcp.server import REMOTE_INSTRUCTIONS
 from registry_core.callers import OWNER, Scope
 from registry_core.operations import CATALOG
 from registry_core.tokens import Grant
+from served import bearing
 from transports import mcp_http
+from transports.limits import Limits
 from world import World, package
 
 ERAS = ["2025-11-25", "2026-07-28"]
@@ -160,6 +162,22 @@ async def test_a_call_without_its_scope_is_403_and_names_it(guarded: Spoken) -> 
     assert [line.operation for line in denied] == ["publish"] * 2
     assert {line.outcome for line in denied} == {"forbidden"}
     assert not await world.registry.packages.list(OWNER)
+
+
+async def test_calls_count_into_the_window_that_calls_by_path_have(sqlite_world: World) -> None:
+    call = {"name": "search", "arguments": {"query": "review"}}
+    async with speaking(sqlite_world, EVERYBODY, limits=Limits(calls_per_minute=3)) as served:
+        token = await team_token(sqlite_world, Scope.SEARCH)
+        assert (await served.ask("tools/list", token=token)).status_code == 200
+        by_path = await served.http.post("/v1/tools/call", json=call, headers=bearing(token))
+        over_mcp = [await served.ask("tools/call", call, token) for _ in range(3)]
+        listed = await served.ask("tools/list", token=token)
+    answers = [by_path, *over_mcp]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    left = [int(answer.headers["x-ratelimit-remaining"]) for answer in answers]
+    assert left == [2, 1, 0, 0]
+    assert over_mcp[-1].json()["error_code"] == "rate_limited"
+    assert listed.status_code == 200
 
 
 @pytest.mark.parametrize(

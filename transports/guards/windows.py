@@ -1,7 +1,8 @@
 """Requests per window: what the document allows a token on one path within a minute.
 
 The window moves: at any moment the last minute is counted, so no two minutes' worth fit around
-the turn of one. Only tokens have windows (see `transports.limits`).
+the turn of one. Only tokens have windows (see `transports.limits`). A tool that is called over MCP
+counts as one that is called by path.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 
     from transports.limits import Window
     from transports.refusals import Refuse
+
+
+_KEY = "ctxmcp.windows"
+
+
+def count(scope: Scope, path: str) -> None:
+    """Count a request that does what requests to `path` do. Raises RateLimited."""
+    windows: WindowLimit = scope[_KEY]
+    windows.count(scope, path)
 
 
 class WindowLimit:
@@ -53,23 +63,24 @@ class WindowLimit:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._found(scope)
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        window, item, key = found
-        left = scope[ALLOWANCE] = self._take(item, key)
-        app = self._refuse(scope, _refusal(window, left)) if left.wait else self._app
+        app = self._app
+        if scope["type"] == "http":
+            scope[_KEY] = self
+            try:
+                self.count(scope, scope["path"])
+            except RateLimited as error:
+                app = self._refuse(scope, error)
         await app(scope, receive, send)
 
-    def _found(self, scope: Scope) -> tuple[Window, RateLimitItem, str] | None:
-        if scope["type"] != "http":
-            return None
+    def count(self, scope: Scope, path: str) -> None:
+        """Count a request to `path` where it has a window. Raises RateLimited."""
         for paths, window, item in self._windows:
-            if scope["path"] in paths:
-                key = self._token_key(scope)
-                return (window, item, key) if key else None
-        return None
+            key = self._token_key(scope) if path in paths else ""
+            if key:
+                left = scope[ALLOWANCE] = self._take(item, key)
+                if left.wait:
+                    raise _refusal(window, left)
+                return
 
     def _take(self, item: RateLimitItem, key: str) -> Allowance:
         allowed = self._limiter.hit(item, key)
