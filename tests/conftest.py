@@ -1,4 +1,4 @@
-"""What every test may ask for: the shared data, a PostgreSQL, and a world to act in."""
+"""What every test may ask for: the shared data, a PostgreSQL, a world to act in, its app."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from served import Served
 from world import World
 
 ROOT = Path(__file__).parents[1]
@@ -61,3 +62,17 @@ async def sqlite_world(tmp_path: Path) -> AsyncIterator[World]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite3'}"
     async with World.open(url, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def served(sqlite_world: World) -> AsyncIterator[Served]:
+    """The app of a world, in this process."""
+    async with Served.inside(sqlite_world) as inside:
+        yield inside
+
+
+@pytest.fixture
+async def online(sqlite_world: World) -> AsyncIterator[Served]:
+    """The app of a world, on a port."""
+    async with Served.on_a_port(sqlite_world) as on_a_port:
+        yield on_a_port

@@ -4,56 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from indexing import follower, put
 from registry_core.errors import Internal, Unavailable
-from registry_core.names import Kind
-from registry_core.search import Entry, Put, Query
+from registry_core.search import Query
 from registry_core.search import fts5 as backend
 from registry_core.search.fts5 import Fts5Index
-
-ROOT = Path(__file__).parents[3]
-
-FOLLOWER = """
-import asyncio, sys
-from pathlib import Path
-from registry_core.names import Kind
-from registry_core.search import Entry, Put
-from registry_core.search.fts5 import Fts5Index
-
-async def main(path, last, step):
-    index = await Fts5Index.open(Path(path))
-    while (start := await index.position()) < last:
-        end = min(start + step, last)
-        await index.apply([Put(entry(n)) for n in range(start + 1, end + 1)], end)
-        print(end, flush=True)
-    await index.close()
-
-def entry(n):
-    return Entry(key=f"p{n}", name=f"@a/p{n}", kind=Kind.SKILL, namespace="a", body="word " * 500)
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
-"""
-
-
-def put(key: str, description: str = "") -> Put:
-    return Put(
-        Entry(key=key, name=f"@a/{key}", kind=Kind.SKILL, namespace="a", description=description)
-    )
-
-
-def follower(path: Path, last: int, step: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", FOLLOWER, str(path), str(last), str(step)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 async def total(index: Fts5Index) -> int:
@@ -72,7 +32,7 @@ async def test_what_was_applied_is_there_after_reopening(tmp_path: Path) -> None
 
 async def test_killed_while_writing_it_stands_where_its_content_does(tmp_path: Path) -> None:
     path = tmp_path / "search.db"
-    with follower(path, 100_000, 7) as writer:
+    with follower(Fts5Index, path, 100_000, 7) as writer:
         assert writer.stdout
         for _ in range(5):
             writer.stdout.readline()
@@ -91,7 +51,7 @@ async def test_killed_while_writing_it_stands_where_its_content_does(tmp_path: P
 
 async def test_processes_that_share_a_file_build_one_index(tmp_path: Path) -> None:
     path = tmp_path / "search.db"
-    writers = [follower(path, 40, step) for step in (1, 3, 5)]
+    writers = [follower(Fts5Index, path, 40, step) for step in (1, 3, 5)]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     for writer in writers:
         assert writer.stdout

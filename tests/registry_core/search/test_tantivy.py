@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from indexing import follower, put
 from registry_core.errors import Internal, Unavailable
-from registry_core.names import Kind
-from registry_core.search import Behind, Entry, Put, Query, Remove
+from registry_core.search import Behind, Query, Remove
 from registry_core.search import tantivy as backend
 from registry_core.search.tantivy import TantivyIndex
-
-ROOT = Path(__file__).parents[3]
-
-FOLLOWER = """
-import asyncio, sys
-from pathlib import Path
-from registry_core.names import Kind
-from registry_core.search import Entry, Put
-from registry_core.search.tantivy import TantivyIndex
-
-async def main(path, last, step):
-    index = await TantivyIndex.open(Path(path))
-    while (start := await index.position()) < last:
-        end = min(start + step, last)
-        await index.apply([Put(entry(n)) for n in range(start + 1, end + 1)], end)
-        print(end, flush=True)
-    await index.close()
-
-def entry(n):
-    return Entry(key=f"p{n}", name=f"@a/p{n}", kind=Kind.SKILL, namespace="a", body="word " * 500)
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
-"""
-
-
-def put(key: str, description: str = "") -> Put:
-    return Put(
-        Entry(key=key, name=f"@a/{key}", kind=Kind.SKILL, namespace="a", description=description)
-    )
-
-
-def follower(path: Path, last: int, step: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", FOLLOWER, str(path), str(last), str(step)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def names(folder: Path) -> list[str]:
@@ -79,7 +39,7 @@ async def test_what_was_applied_is_there_after_reopening(tmp_path: Path) -> None
 
 async def test_killed_while_writing_it_stands_where_its_content_does(tmp_path: Path) -> None:
     path = tmp_path / "search"
-    with follower(path, 100_000, 7) as writer:
+    with follower(TantivyIndex, path, 100_000, 7) as writer:
         assert writer.stdout
         for _ in range(5):
             writer.stdout.readline()
@@ -95,7 +55,7 @@ async def test_killed_while_writing_it_stands_where_its_content_does(tmp_path: P
 
 async def test_processes_that_share_a_folder_build_one_index(tmp_path: Path) -> None:
     path = tmp_path / "search"
-    writers = [follower(path, 40, step) for step in (3, 5)]
+    writers = [follower(TantivyIndex, path, 40, step) for step in (3, 5)]
     assert [writer.wait() for writer in writers] == [0, 0]
     for writer in writers:
         assert writer.stdout
