@@ -80,7 +80,12 @@ class Desk:
         return self._project / Path(text).expanduser()
 
     async def _install(self, given: Install, progress: Progress | None) -> Model:
-        wish = Wish(given.refs, frozen=given.frozen, dry_run=given.dry_run)
+        wish = Wish(
+            given.refs,
+            frozen=given.frozen,
+            dry_run=given.dry_run,
+            include_held=given.include_held,
+        )
         # Agents call tools side by side; one project takes one installation at a time.
         async with self._writing:
             return await install(
@@ -117,7 +122,8 @@ class Desk:
         return await self._connection.publish(artifact, dry_run=given.dry_run)
 
     async def _download(self, given: Download) -> Model:
-        located = await self._connection.invoke("download", {"ref": given.ref})
+        asked = given.model_dump(include={"ref", "include_held"}, exclude_defaults=True)
+        located = await self._connection.invoke("download", asked)
         assert isinstance(located, Located)  # noqa: S101 - the operation's own output
         data = await self._connection.artifact(located.url, located.sha256, located.size)
         check.check_digest(f"download of {located.ref}", data, located.sha256)

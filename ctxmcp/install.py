@@ -73,6 +73,7 @@ class Wish:
     refs: Sequence[str]
     frozen: bool = False
     dry_run: bool = False
+    include_held: bool = False
 
 
 async def install(
@@ -84,7 +85,9 @@ async def install(
     """
     with staging.alone(site.project):
         lock = locking.read(site.project)
-        plan = await planning.plan(connection, wish.refs, lock, frozen=wish.frozen)
+        plan = await planning.plan(
+            connection, wish.refs, lock, frozen=wish.frozen, include_held=wish.include_held
+        )
         if wish.dry_run:
             return Installation(plan=plan, project=str(site.project), notes=[*_notes(plan)])
         staging.sweep(site.project)
@@ -235,6 +238,8 @@ def _notes(plan: Sequence[Planned]) -> Iterator[str]:
     for release in plan:
         if release.yanked:
             yield f"{release.ref} is yanked by its publisher: look for another version"
+        if release.held:
+            yield f"{release.ref} is held: nobody has looked yet at what a check found in it"
         if release.signer is None:
             yield f"{release.ref} is not signed: nobody vouches for it"
 

@@ -33,7 +33,12 @@ _RELOCK = "Install without --frozen to bring the lock up to date."
 
 
 async def plan(
-    connection: Connection, refs: Sequence[str], lock: Lock, *, frozen: bool
+    connection: Connection,
+    refs: Sequence[str],
+    lock: Lock,
+    *,
+    frozen: bool,
+    include_held: bool = False,
 ) -> list[Planned]:
     """Ask the registry what to install, and check its answer.
 
@@ -47,9 +52,12 @@ async def plan(
             "there is nothing to install: no reference, and no lock",
             hint="Name a package, such as @ns/name.",
         )
-    answer = await connection.invoke("install", {"refs": [str(r) for r in wanted]})
+    opted = {"include_held": True} if include_held else {}
+    answer = await connection.invoke("install", {"refs": [str(r) for r in wanted], **opted})
     assert isinstance(answer, Installation)  # noqa: S101 - the operation's own output
     _check_answer(wanted, answer.plan)
+    if not include_held:
+        _refuse_held(answer.plan)
     if frozen:
         _check_frozen(pinned, answer.plan)
     _check_continuity(answer.plan, lock)
@@ -137,6 +145,12 @@ def _check_release(release: Planned, *, wanted: bool, pinned: bool) -> None:
         )
     if release.size > MAX_ARTIFACT:
         raise TooLarge(f"{release.ref} has {release.size:,} bytes, at most {MAX_ARTIFACT:,}")
+
+
+def _refuse_held(planned: Sequence[Planned]) -> None:
+    for release in planned:
+        if release.held:
+            raise Tampered("the registry's plan", expected="no held release", found=release.ref)
 
 
 def _check_frozen(pinned: Sequence[Locked], planned: Sequence[Planned]) -> None:

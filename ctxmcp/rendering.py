@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING, Any
 from registry_core.operation import Model
 from registry_core.operations.inspect import Inspected, Needs
 from registry_core.operations.install import Installation, Planned
+from registry_core.operations.review import Reviewed
 from registry_core.operations.search import Found, SearchResult
 from registry_core.operations.trust import Trusted
 from registry_core.operations.verify import Verified
 from registry_core.operations.versions import VersionEntry, VersionList
+from registry_core.packages import State
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -169,6 +171,8 @@ def _(output: Inspected, marks: Marks) -> Iterator[str]:
     )
     yield f"signer {output.signer or 'none'}, sha256 {output.sha256}, {output.size} bytes"
     yield f"tokens: {output.cost.listed} when listed, {output.cost.read} when all is read"
+    if output.withheld:
+        yield f"NOT RELEASED: {line(output.withheld)}"
     if output.dependencies:
         yield f"needs {_joined(map(_need, output.dependencies))}"
     yield marks.block("\n".join(_said(output)), output.ref)
@@ -219,7 +223,8 @@ def _(output: Installation, marks: Marks) -> Iterator[str]:
 
 
 def _planned(planned: Planned) -> str:
-    marks = ["" if planned.requested else "dependency", "YANKED" if planned.yanked else ""]
+    marks = ["" if planned.requested else "dependency"]
+    marks += ["YANKED"] * planned.yanked + ["HELD"] * planned.held
     return (
         f"{planned.ref}: {_joined(filter(None, [planned.kind, *marks]))}; {planned.size} bytes,"
         f" {planned.media_type}, sha256 {planned.sha256}, signer {planned.signer or 'none'},"
@@ -260,10 +265,28 @@ def _(output: VersionList, marks: Marks) -> Iterator[str]:
 
 def _version(entry: VersionEntry, marks: Marks) -> str:
     yanked = f"; YANKED {marks.inline(line(entry.yank_reason or ''))}" if entry.yanked else ""
+    if entry.state is not State.RELEASED:
+        yanked += f"; {entry.state.upper()} {line(entry.state_reason)}"
     return (
         f"{entry.version}: {entry.published_at}, {entry.size} bytes, sha256 {entry.sha256},"
         f" signer {entry.signer or 'none'}, {entry.downloads} downloads{yanked}"
     )
+
+
+@_lines.register
+def _(output: Reviewed, marks: Marks) -> Iterator[str]:
+    if output.state is not None:
+        yield f"{output.ref} is {output.state}: {line(output.reason)}"
+        return
+    yield f"{len(output.held)} held" + (f"; next page: cursor={output.next}" if output.next else "")
+    for release in output.held:
+        yield (
+            f"{release.ref}: {release.kind}, published {release.published_at} by"
+            f" {release.published_by}, signer {release.signer or 'none'}, sha256 {release.sha256}"
+        )
+        for why in release.why:
+            place = f" in {marks.inline(line(why.place))}" if why.place else ""
+            yield f"- {why.rule}: {line(why.message)}{place}"
 
 
 def _joined(parts: Iterable[str]) -> str:

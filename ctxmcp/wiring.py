@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from registry_core import trust
 from registry_core.database import Database
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
@@ -42,7 +43,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
         stack.push_async_callback(event_index.close)
         recorder = Recorder(journal)
         stack.push_async_callback(recorder.close)
-        packages = Packages(journal)
+        packages = Packages(journal, trust.weigh)
         usage = Usage(packages)
         stack.push_async_callback(usage.close)
         yield Registry(

@@ -18,7 +18,7 @@ class Scope(StrEnum):
     """What a token opens.
 
     The first two are those of package tokens and apply to namespaces; the eight after them are
-    the team server's and apply to workspaces.
+    the team server's and apply to workspaces; the last applies to the registry.
     """
 
     PUBLISH = "publish"
@@ -41,11 +41,14 @@ class Scope(StrEnum):
     """Write knowledge."""
     AUDIT = "audit"
     """Metrics, events with their whole payload, the audit log."""
+    REVIEW = "review"
+    """See what is held and why, release or reject it, write advisories."""
 
 
 _INCLUDED: Mapping[Scope, frozenset[Scope]] = {
     Scope.PUBLISH: frozenset({Scope.READ, Scope.SEARCH, Scope.ARTIFACTS}),
     Scope.READ: frozenset({Scope.SEARCH, Scope.ARTIFACTS}),
+    Scope.REVIEW: frozenset({Scope.SEARCH, Scope.ARTIFACTS}),
 }
 
 PACKAGE_SCOPES = frozenset({Scope.PUBLISH, Scope.READ})
@@ -57,7 +60,7 @@ _MEMBER = _VIEWER | {Scope.INDEX, Scope.SESSION_MUTATIONS, Scope.KNOWLEDGE}
 ROLES: Mapping[str, frozenset[Scope]] = {
     "viewer": _VIEWER,
     "member": _MEMBER,
-    "admin": _MEMBER | {Scope.AUDIT},
+    "admin": _MEMBER | {Scope.AUDIT, Scope.REVIEW},
     "owner": TEAM_SCOPES,
 }
 """What a role adds to the scopes of a token."""
@@ -93,6 +96,10 @@ class Caller:
     def may(self, scope: Scope, namespace: str) -> bool:
         """Whether this caller holds `scope` in `namespace`."""
         return self.owner or (namespace in self.namespaces and self.has(scope))
+
+    def is_told_of(self, namespace: str) -> bool:
+        """Whether this caller is told what of a namespace is held, and why."""
+        return self.may(Scope.PUBLISH, namespace) or self.has(Scope.REVIEW)
 
 
 ANONYMOUS = Caller(name="anonymous", scopes=frozenset({Scope.SEARCH, Scope.ARTIFACTS}))

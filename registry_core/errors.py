@@ -10,6 +10,8 @@
      +-- Untrusted               a policy of the caller refuses what verification allowed
      +-- NotFound                no such package, version, file or token, or none that may be seen
      |    +-- NothingMatches     versions exist, and none satisfies what was asked
+     |    +-- Held               it exists, and nobody gets it before somebody has looked at it
+     |    +-- Revoked            it existed, and nobody gets it any more
      +-- Unauthenticated         no token, or one that is unknown or revoked
      +-- Forbidden               known, and not allowed to do this
      +-- Conflict                it exists already, or exists differently
@@ -115,6 +117,18 @@ class NothingMatches(NotFound):
     """Versions exist, and none satisfies what was asked."""
 
     code = "nothing_matches"
+
+
+class Held(NotFound):
+    """It exists, and nobody gets it before somebody has looked at it, or at all."""
+
+    code = "held"
+
+
+class Revoked(NotFound):
+    """It existed, and nobody gets it any more."""
+
+    code = "revoked"
 
 
 class Unauthenticated(RegistryError):

@@ -6,6 +6,9 @@
     store    the blob under its digest; a crash after it leaves a blob that nothing names
     record   one transaction: the release, what its package says now, and the event
 
+A finding of the severity `hold` does not end it: the release is recorded as held, whole, and
+resolves to nothing until a reviewer has looked at it.
+
 The release exists when `record` has committed and at no time before. Two that race for one version
 meet in that transaction: one is recorded, the other is a Conflict.
 """
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.names import PackageName, Version
-from registry_core.packages import Claim, Details, NewRelease
+from registry_core.packages import Claim, Details, NewRelease, State
 from registry_core.verification import Binding, Report, is_ready, verify
 
 if TYPE_CHECKING:
@@ -51,6 +54,11 @@ class Published:
     candidate: Candidate
     report: Report
     visibility: Visibility
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody has to look at it before it resolves."""
+        return bool(self.report.held)
 
 
 async def publish(
@@ -140,6 +148,8 @@ def _new_release(rehearsed: Published) -> NewRelease:
             body=_storable(_body(candidate), MAX_BODY),
             report=report.as_json(),
         ),
+        state=State.HELD if report.held else State.RELEASED,
+        why_held="; ".join(dict.fromkeys(f.rule for f in report.held)) or None,
     )
 
 

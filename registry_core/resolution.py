@@ -3,7 +3,8 @@
 The search itself is resolvelib's (pip's resolver): it prefers the newest stable release and goes
 back where a choice turns out to exclude something. Before it starts, every package it could need
 is loaded, so it runs without IO. A dependency never resolves to a yanked release; an exact
-version that the user asked for may be one. Optional dependencies are not followed.
+version that the user asked for may be one, and a held one if they ask for that. Optional
+dependencies are not followed.
 """
 
 from __future__ import annotations
@@ -57,13 +58,20 @@ class _Wanted:
 
 
 async def resolve(
-    packages: Packages, caller: Caller, references: Sequence[Reference]
+    packages: Packages,
+    caller: Caller,
+    references: Sequence[Reference],
+    *,
+    include_held: bool = False,
 ) -> list[Choice]:
     """Choose releases for references and all they depend on, dependencies first.
 
-    Raises NotFound, NothingMatches, DependencyConflict, DependencyCycle, TooLarge.
+    Raises NotFound, NothingMatches, Held, DependencyConflict, DependencyCycle, TooLarge.
     """
-    known = await _load(packages, caller, references)
+    asked = {r.name: await packages.find(r.name, caller) for r in references}
+    for reference in references if include_held else ():
+        asked[reference.name] = _admitting(asked[reference.name], reference)
+    known = await _load(packages, caller, asked)
     for reference in references:
         known[reference.name].pick(reference.selector)  # raises in words of its own
     wanted = [_Wanted(r.name, r.selector, "you") for r in references]
@@ -80,9 +88,9 @@ async def resolve(
 
 
 async def _load(
-    packages: Packages, caller: Caller, references: Sequence[Reference]
+    packages: Packages, caller: Caller, asked: Mapping[PackageName, Package]
 ) -> dict[PackageName, Package]:
-    known = {r.name: await packages.find(r.name, caller) for r in references}
+    known = dict(asked)
     missing: set[PackageName] = set()
     open_ = list(known)
     while open_:
@@ -97,6 +105,14 @@ async def _load(
             except NotFound:
                 missing.add(name)
     return known
+
+
+def _admitting(package: Package, reference: Reference) -> Package:
+    """Let a held release be chosen that is named exactly."""
+    for release in package.withheld:
+        if release.held and release.version == reference.selector:
+            return package.admitting(release)
+    return package
 
 
 def _all_needs(package: Package) -> Iterator[PackageName]:

@@ -1,8 +1,8 @@
 """Every table of the registry, on one page. Migrations under `migrations/` bring a database here.
 
-A release is written once: of its columns only `yanked_at`, `yank_reason` and `downloads` ever
-change. What a package is called and says today is its `latest` release; the columns of `packages`
-that repeat something are kept in the transaction that changes it.
+A release is written once: of its columns only those of its yank, of its state and `downloads`
+ever change. What a package is called and says today is its `latest` release; the columns of
+`packages` that repeat something are kept in the transaction that changes it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -112,8 +113,17 @@ releases = Table(
     Column("published_by", String(100), nullable=False),
     Column("yanked_at", Moment),
     Column("yank_reason", Text),
+    Column("state", String(8), nullable=False),  # released, held, rejected, revoked
+    Column("state_reason", Text),  # why it is held, or what a reviewer said
+    Column("state_by", String(100)),  # who decided; null: the checks
     Column("downloads", Integer, nullable=False, default=0),
     UniqueConstraint("package_id", "precedence"),
+    Index(
+        "ix_releases_withheld",
+        "state",
+        sqlite_where=text("state <> 'released'"),
+        postgresql_where=text("state <> 'released'"),
+    ),
 )
 
 release_details = Table(

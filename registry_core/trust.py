@@ -3,7 +3,7 @@
 `judge` is pure: it weighs what is recorded. Nothing is claimed that no check looked at; the last
 reason of every verdict says what that is.
 
-    refuse    its own check failed, or it was withdrawn
+    refuse    its own check failed, it is held or was not let in, or it was withdrawn
     caution   usable, and something is missing or has changed: no signature, a new key, warnings
     trusted   signed by the key that signed every earlier release, and no check found anything
 """
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from registry_core.packages import State
 from registry_core.verification import DOUBTS, Report, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from registry_core.packages import Package, Release
 
@@ -46,11 +48,29 @@ def judge(package: Package, release: Release, report: Report) -> Judgement:
     return Judgement(verdict, (*against, *doubts, *_in_favour(package, release), _unseen(report)))
 
 
+def weigh(package: Package, release: Release, report: Mapping[str, Any]) -> Verdict:
+    """Give the verdict alone, by a report as it is stored."""
+    return judge(package, release, Report.from_json(report)).verdict
+
+
 def _refusals(release: Release, report: Report) -> Iterator[str]:
+    if release.state is not State.RELEASED:
+        yield _withheld(release)
     for finding in report.blocking:
         yield f"{finding.rule}: {finding.message}"
     if release.yanked:
         yield f"yanked by its publisher: {release.yank_reason or 'no reason given'}"
+
+
+def _withheld(release: Release) -> str:
+    said = f": {release.state_reason}" if release.state_reason and release.state_by else ""
+    match release.state:
+        case State.REVOKED:
+            return f"revoked, and not served any more{said}"
+        case State.REJECTED:
+            return f"a reviewer has looked at it and not let it in{said}"
+        case _:
+            return f"held until a reviewer of the registry has looked at it{said}"
 
 
 def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]:
@@ -65,6 +85,8 @@ def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]
         if finding.severity in DOUBTS:
             held = "held: " if finding.severity is Severity.HOLD else ""
             yield f"{held}{finding.rule}: {finding.message}"
+    if release.state is State.RELEASED and release.state_by:
+        yield f"released after review by {release.state_by}: {release.state_reason}"
 
 
 def _in_favour(package: Package, release: Release) -> Iterator[str]:

@@ -49,6 +49,10 @@ _OVERHEAD = 1024
 _CHANGES = frozenset(
     {
         EventKind.PACKAGE_PUBLISHED,
+        EventKind.RELEASE_HELD,
+        EventKind.RELEASE_RELEASED,
+        EventKind.RELEASE_REJECTED,
+        EventKind.RELEASE_REVOKED,
         EventKind.PACKAGE_YANKED,
         EventKind.PACKAGE_UNYANKED,
         EventKind.VISIBILITY_CHANGED,

@@ -15,16 +15,18 @@ import click
 
 from ctxmcp.terminal import Paper, aligned, one_line
 from registry_core.operation import Model
-from registry_core.operations.changing import ChannelState, VisibilityState, YankState
+from registry_core.operations.changing import ChannelState, StateNow, VisibilityState, YankState
 from registry_core.operations.download import Located
 from registry_core.operations.inspect import Inspected
 from registry_core.operations.install import Installation, Planned
 from registry_core.operations.publish import PublishedRelease
+from registry_core.operations.review import HeldRelease, Reviewed
 from registry_core.operations.search import SearchResult
 from registry_core.operations.team import Fact, KnowledgeFound, Remembered, Session, SessionList
 from registry_core.operations.trust import Trusted
 from registry_core.operations.verify import Checked, Verified
 from registry_core.operations.versions import VersionEntry, VersionList
+from registry_core.packages import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,6 +74,7 @@ def _inspect(output: Inspected, on: Paper) -> Sequence[str]:
 
 def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
     facts = {
+        "withheld": output.withheld,
         "author": output.author,
         "license": output.license,
         "tags": ", ".join(output.tags),
@@ -85,6 +88,10 @@ def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
         "costs": f"about {output.cost.listed:,} tokens always, {output.cost.read:,} when all read",
     }
     yield from ((name, one_line(value)) for name, value in facts.items() if value)
+
+
+def _withheld(state: State) -> str:
+    return "" if state is State.RELEASED else f", {state.upper()}"
 
 
 def _need(name: str, requirement: str) -> str:
@@ -118,7 +125,8 @@ def _install(output: Installation, on: Paper) -> Sequence[str]:
 def _planned(it: Planned) -> tuple[str, str, str, str]:
     signer = f"signed by {it.signer[:16]}" if it.signer else "unsigned"
     why = "" if it.requested else ", needed by another"
-    return it.ref, it.kind, _size(it.size), f"{signer}{why}{', yanked' if it.yanked else ''}"
+    marks = f"{', yanked' if it.yanked else ''}{', HELD' if it.held else ''}"
+    return it.ref, it.kind, _size(it.size), f"{signer}{why}{marks}"
 
 
 @lines.register(Verified)
@@ -158,6 +166,7 @@ def _publish(output: PublishedRelease, on: Paper) -> Sequence[str]:
         f"  {output.kind}, {_size(output.size)}, {output.visibility}, {signer}",
         f"  sha256 {output.sha256}",
         *(f"  warning: {one_line(warning)}" for warning in output.warnings),
+        *([_mark("HELD"), *_wrapped(output.next, on)] if output.held else []),
     ]
 
 
@@ -179,13 +188,43 @@ def _version(entry: VersionEntry, names: list[str]) -> tuple[str, ...]:
         _size(entry.size),
         signer,
         f"{entry.downloads:,} downloads",
-        ", ".join([*names, *yanked]),
+        ", ".join([*names, *yanked, *_standing(entry)]),
     )
+
+
+def _standing(entry: VersionEntry) -> list[str]:
+    if entry.state is State.RELEASED:
+        return []
+    return [f"{entry.state.upper()}: {one_line(entry.state_reason)}"]
+
+
+@lines.register(Reviewed)
+def _review(output: Reviewed, on: Paper) -> Sequence[str]:
+    if output.state is not None:
+        return [f"{output.ref} is {output.state}: {one_line(output.reason)}"]
+    if not output.held:
+        return ["nothing is held"]
+    shown = [line for release in output.held for line in _waiting(release, on)]
+    return [*shown, f"more: --cursor {output.next}"] if output.next else shown
+
+
+def _waiting(release: HeldRelease, on: Paper) -> Iterator[str]:
+    signer = f"signed by {release.signer[:16]}" if release.signer else "unsigned"
+    by = f"{_moment(release.published_at)} by {release.published_by}"
+    yield f"{_bold(release.ref)}  {release.kind}, {signer}, {by}"
+    for why in release.why:
+        place = f" ({one_line(why.place)})" if why.place else ""
+        yield from _wrapped(f"- {why.rule}: {one_line(why.message)}{place}", on)
+
+
+@lines.register(StateNow)
+def _state_now(output: StateNow, on: Paper) -> Sequence[str]:
+    return [f"{output.ref} is {output.state}: {one_line(output.reason)}"]
 
 
 @lines.register(Located)
 def _download(output: Located, on: Paper) -> Sequence[str]:
-    yanked = ", yanked" if output.yanked else ""
+    yanked = (", yanked" if output.yanked else "") + _withheld(output.state)
     return [
         f"{_bold(output.ref)}  {_size(output.size)}{yanked}",
         f"  sha256 {output.sha256}",

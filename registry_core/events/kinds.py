@@ -21,7 +21,15 @@ class EventKind(StrEnum):
     PROOF_ADDED = "proof_added"
     """The evidence ledger grew."""
     PACKAGE_PUBLISHED = "package_published"
-    """A release was recorded."""
+    """A release was recorded, and resolves."""
+    RELEASE_HELD = "release_held"
+    """A release was recorded, or is there, and does not resolve until it has been looked at."""
+    RELEASE_RELEASED = "release_released"
+    """A reviewer let a held release resolve."""
+    RELEASE_REJECTED = "release_rejected"
+    """A reviewer decided that a held release never resolves."""
+    RELEASE_REVOKED = "release_revoked"
+    """A release is not served any more; its number is never used again."""
     PACKAGE_YANKED = "package_yanked"
     """A release was taken out of resolution; its bytes stay."""
     PACKAGE_UNYANKED = "package_unyanked"
@@ -41,7 +49,7 @@ class EventKind(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event
     """A token opens nothing any more."""
     TRUST_CHANGED = "trust_changed"
-    """The verdict on a release is another one."""
+    """The verdict on a release is another one; `because` is the kind of event that did it."""
 
     @property
     def consistency(self) -> str:

@@ -24,11 +24,12 @@ from registry_core.errors import (
 from registry_core.events import Audited, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
-from registry_core.operations.changing import channel, unyank, visibility, yank
+from registry_core.operations.changing import channel, revoke, unyank, visibility, yank
 from registry_core.operations.download import download
 from registry_core.operations.inspect import inspect
 from registry_core.operations.install import install
 from registry_core.operations.publish import publish
+from registry_core.operations.review import review
 from registry_core.operations.search import search
 from registry_core.operations.skills import file, skills
 from registry_core.operations.team import (
@@ -64,6 +65,8 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         file,
         yank,
         unyank,
+        review,
+        revoke,
         visibility,
         channel,
         session_get,

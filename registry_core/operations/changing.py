@@ -13,6 +13,7 @@ from registry_core.formats import Visibility
 from registry_core.names import PackageName
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, exact
+from registry_core.packages import State
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -44,6 +45,21 @@ class YankState(Model):
     ref: str
     yanked: bool
     reason: str | None
+
+
+class Revoke(Model):
+    """The release that nobody gets any more."""
+
+    ref: str = Field(max_length=MOST_REFERENCE, description=_EXACT)
+    reason: str = Field(min_length=1, max_length=500, description="Shown to who asks for it.")
+
+
+class StateNow(Model):
+    """How the release stands now."""
+
+    ref: str
+    state: State
+    reason: str
 
 
 class SetVisibility(Model):
@@ -96,6 +112,21 @@ async def unyank(registry: Registry, caller: Caller, given: Unyank) -> YankState
     """Let a yanked release resolve again."""
     name, version = exact(given.ref)
     return _state(name, await registry.packages.unyank(name, version, given.reason, caller))
+
+
+@operation(
+    title="Revoke a release",
+    scope=Scope.PUBLISH,
+    writes=True,
+    destructive=True,
+    ends_in=_ENDS_IN,
+    toolset="more",
+)
+async def revoke(registry: Registry, caller: Caller, given: Revoke) -> StateNow:
+    """Serve a release to nobody any more, for ever; a yank leaves it to who pinned it."""
+    name, version = exact(given.ref)
+    gone = await registry.packages.revoke(name, version, given.reason, caller)
+    return StateNow(ref=f"{name}@{gone.version}", state=gone.state, reason=gone.state_reason or "")
 
 
 @operation(

@@ -9,7 +9,14 @@ from pydantic import Field
 from registry_core.callers import Scope
 from registry_core.errors import InvalidName, NotFound
 from registry_core.operation import Model, local, operation
-from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, download_url, resolve
+from registry_core.operations.naming import (
+    MOST_REFERENCE,
+    REFERENCE,
+    download_url,
+    held_too,
+    resolve,
+)
+from registry_core.packages import State
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -20,6 +27,7 @@ class Download(Model):
     """The release wanted."""
 
     ref: str = Field(max_length=MOST_REFERENCE, description=REFERENCE)
+    include_held: bool = held_too()
     output: str = Field(
         "", max_length=4096, description="File to write.", json_schema_extra=local()
     )
@@ -34,6 +42,7 @@ class Located(Model):
     size: int
     media_type: str
     yanked: bool
+    state: State = State.RELEASED
     written: str = Field("", description="The file it was written to, on this machine.")
 
 
@@ -46,7 +55,9 @@ class Located(Model):
 )
 async def download(registry: Registry, caller: Caller, given: Download) -> Located:
     """Give the URL, digest and size of a release's artifact, or write it to a file."""
-    package, release = await resolve(registry, caller, given.ref)
+    package, release = await resolve(registry, caller, given.ref, include_held=given.include_held)
+    if release.state not in {State.RELEASED, State.HELD}:
+        raise package.refusal_of(release)
     return Located(
         ref=f"{package.name}@{release.version}",
         url=download_url(registry, package, release),
@@ -54,4 +65,5 @@ async def download(registry: Registry, caller: Caller, given: Download) -> Locat
         size=release.size,
         media_type=release.media_type,
         yanked=release.yanked,
+        state=release.state,
     )

@@ -13,6 +13,7 @@ from registry_core.names import Kind, shown
 from registry_core.operation import Model, operation, package_text
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
 from registry_core.operations.search import standing
+from registry_core.packages import State
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -74,6 +75,7 @@ class Inspected(Model):
     visibility: str
     published_at: str
     yanked: bool
+    withheld: str = Field("", description="held, rejected or revoked.")
     trust: str
     signer: str | None
     sha256: str
@@ -107,6 +109,7 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         visibility=package.visibility,
         published_at=release.published_at.isoformat(),
         yanked=release.yanked,
+        withheld=_withheld(release),
         trust=standing(release),
         signer=release.signer,
         sha256=release.sha256,
@@ -118,6 +121,13 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         cost=_cost(package, release, sum(file["size"] for file in details.files)),
         content=Text(path=whole[0], text=text, offset=given.offset, total=len(whole[1])),
     )
+
+
+def _withheld(release: Release) -> str:
+    """Say what keeps a release from resolving, to somebody who is told."""
+    if release.state is State.RELEASED:
+        return ""
+    return f"{release.state}: {release.state_reason}" if release.state_reason else release.state
 
 
 async def _file_text(registry: Registry, release: Release, path: str) -> str:

@@ -16,7 +16,7 @@ from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import Kind, Reference
 from registry_core.operation import Model, local, operation
-from registry_core.operations.naming import REFERENCE, download_url
+from registry_core.operations.naming import REFERENCE, download_url, held_too
 from registry_core.resolution import Choice, resolve
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Install(Model):
     refs: list[str] = Field(
         default=[], max_length=MOST_REFERENCES, description=f"{REFERENCE}; empty: the lock."
     )
+    include_held: bool = held_too()
     project: str = Field(
         "", max_length=4096, description="Folder to install into.", json_schema_extra=local()
     )
@@ -55,6 +56,7 @@ class Planned(Model):
     media_type: str
     signer: str | None
     yanked: bool
+    held: bool = False
     requested: bool = Field(description="False: a dependency of another.")
     dependencies: list[str] = Field(description="@ns/name range, as declared.")
 
@@ -86,7 +88,7 @@ class Installation(Model):
 async def install(registry: Registry, caller: Caller, given: Install) -> Installation:
     """Resolve, verify and install packages into a project, for the agents it has."""
     references = [Reference.parse(text) for text in given.refs]
-    chosen = await resolve(registry.packages, caller, references)
+    chosen = await resolve(registry.packages, caller, references, include_held=given.include_held)
     requested = {reference.name for reference in references}
     await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
     return Installation(
@@ -120,6 +122,7 @@ def _planned(registry: Registry, choice: Choice, *, requested: bool) -> Planned:
         media_type=release.media_type,
         signer=release.signer,
         yanked=release.yanked,
+        held=release.held,
         requested=requested,
         dependencies=[f"{d['name']} {d['requirement']}".strip() for d in release.dependencies],
     )

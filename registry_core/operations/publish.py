@@ -63,6 +63,8 @@ class PublishedRelease(Model):
     signer: str | None
     visibility: Visibility
     warnings: list[str]
+    held: bool = False
+    next: str = ""
     dry_run: bool
 
 
@@ -79,6 +81,15 @@ async def publish(registry: Registry, caller: Caller, given: Publish) -> Publish
     except binascii.Error:
         raise Invalid("publish: artifact is not base64") from None
     return await publish_bytes(registry, caller, artifact, dry_run=given.dry_run)
+
+
+def what_now(ref: str) -> str:
+    """Tell a publisher what becomes of a held release."""
+    return (
+        "It is recorded and does not resolve. A reviewer of the registry looks at it and releases"
+        f" or rejects it; `ctxmcp trust {ref}` tells you. Its number is used up: what you change,"
+        " publish under a new one."
+    )
 
 
 async def publish_bytes(
@@ -101,5 +112,7 @@ async def publish_bytes(
             for finding in done.report.findings
             if finding.severity in DOUBTS
         ],
+        held=done.held,
+        next=what_now(f"{done.name}@{done.version}") if done.held else "",
         dry_run=dry_run,
     )

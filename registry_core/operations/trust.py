@@ -9,6 +9,7 @@ from pydantic import Field
 from registry_core import trust as judging
 from registry_core.callers import Scope
 from registry_core.errors import InvalidName, NotFound
+from registry_core.names import Reference, Version
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
 from registry_core.trust import Verdict
@@ -16,6 +17,7 @@ from registry_core.verification import Report
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
+    from registry_core.packages import Package, Release
     from registry_core.registry import Registry
 
 
@@ -43,16 +45,27 @@ class Trusted(Model):
 )
 async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
     """Say whether to trust a package: trusted, caution or refuse, with reasons."""
-    package, release = await resolve(registry, caller, given.ref)
+    package, release = await _any(registry, caller, given.ref)
     details = await registry.packages.details(release)
     report = Report.from_json(details.report)
     judgement = judging.judge(package, release, report)
+    # That somebody has to look at a release is everybody's to know, why is for those who do.
+    told = not release.shut or caller.is_told_of(package.name.namespace)
     return Trusted(
         ref=f"{package.name}@{release.version}",
         verdict=judgement.verdict,
-        reasons=list(judgement.reasons),
-        checks={section.check: section.outcome for section in report.sections},
+        reasons=list(judgement.reasons if told else judgement.reasons[:1]),
+        checks={s.check: s.outcome for s in report.sections} if told else {},
         signer=release.signer,
         sha256=release.sha256,
-        report=details.report if given.detail == "full" else None,
+        report=details.report if told and given.detail == "full" else None,
     )
+
+
+async def _any(registry: Registry, caller: Caller, text: str) -> tuple[Package, Release]:
+    """Find a release; named exactly, also what is withheld: the answer is why not to use it."""
+    reference = Reference.parse(text)
+    if not isinstance(reference.selector, Version):
+        return await resolve(registry, caller, text)
+    package = await registry.packages.find(reference.name, caller)
+    return package, package.exactly(reference.selector)

@@ -1,15 +1,24 @@
 """Packages and their releases, as records.
 
-A release, once recorded, is never changed: only whether it is yanked is, and the number of its
-downloads. The statements that read and write them are `packages.store`.
+A release, once recorded, is never changed: only whether it is yanked is, its state, and the number
+of its downloads. The statements that read and write them are `packages.store`.
+
+    released   it resolves, and is in every index and search
+    held       recorded whole, and in none of them; a reviewer has to look at it first
+    rejected   a reviewer has looked at it: it never resolves
+    revoked    it is not served any more, to nobody
+
+What is not released is `withheld`: an exact reference to it says what became of it, and those who
+are told of it (its publishers, reviewers) see why. No number is used twice, whatever its state.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from registry_core.errors import NothingMatches
+from registry_core.errors import Held, NothingMatches, RegistryError, Revoked
 from registry_core.formats import Visibility
 from registry_core.names import Range, Version
 
@@ -18,6 +27,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_core.names import Kind, PackageName
+
+
+class State(StrEnum):
+    """Whether a release resolves, and if not, why."""
+
+    RELEASED = "released"
+    HELD = "held"
+    REJECTED = "rejected"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +60,25 @@ class Release:
     published_by: str
     yanked_at: datetime | None
     yank_reason: str | None
+    state: State
+    state_reason: str | None
+    state_by: str | None
     downloads: int
 
     @property
     def yanked(self) -> bool:
         """Whether nothing resolves to it any more unless it is named exactly."""
         return self.yanked_at is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for somebody to look at it."""
+        return self.state is State.HELD
+
+    @property
+    def shut(self) -> bool:
+        """Whether it was never let in, or not yet: what was found is not for everybody."""
+        return self.state in {State.HELD, State.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +106,33 @@ class Package(Summary):
     """A package with all of its releases, in the order of `names.newest_first`."""
 
     releases: tuple[Release, ...]
+    """Those in the state `released`, yanked or not."""
     channels: Mapping[str, int]
     """Channel name -> release id."""
+    withheld: tuple[Release, ...] = ()
+    """Those in any other state."""
+
+    def exactly(self, version: Version) -> Release:
+        """Return a release whatever its state. Raises NothingMatches."""
+        for release in (*self.releases, *self.withheld):
+            if release.version == version:
+                return release
+        raise NothingMatches(self._why_nothing(version), hint=self._known())
+
+    def admitting(self, release: Release) -> Package:
+        """Return the package as if this release had been released."""
+        rest = tuple(r for r in self.withheld if r.id != release.id)
+        return replace(self, releases=(*self.releases, release), withheld=rest)
 
     def pick(self, selector: Version | Range | str | None) -> Release:
         """Choose a release as a reference asks for it.
 
-        An exact version may be yanked; a range, a channel or "latest" never finds a yanked one.
+        An exact version may be yanked; a range, a channel or "latest" never finds a yanked one,
+        and nothing finds a withheld one. Raises NothingMatches, Held, Revoked.
         """
+        gone = next((r for r in self.withheld if r.version == selector), None)
+        if gone is not None:
+            raise self.refusal_of(gone)
         if isinstance(selector, Version):
             found = [r for r in self.releases if r.version == selector]
         elif isinstance(selector, Range):
@@ -96,15 +146,31 @@ class Package(Summary):
             raise NothingMatches(self._why_nothing(selector), hint=self._known())
         return found[0]
 
+    def refusal_of(self, release: Release) -> RegistryError:
+        """Make the refusal of a withheld release, without what only some are told."""
+        ref = f"{self.name}@{release.version}"
+        if release.state is State.REVOKED:
+            return Revoked(
+                f"{ref} is revoked: {release.state_reason or 'no reason given'}",
+                hint="Remove it where it is installed, and look for another version.",
+            )
+        if release.state is State.REJECTED:
+            return Held(f"{ref} was held, looked at and not let in", hint=self._known())
+        return Held(
+            f"{ref} is held until a reviewer of the registry has looked at it",
+            hint="`install` and `download` give it with include_held, at your own risk.",
+        )
+
     def _why_nothing(self, selector: Version | Range | str | None) -> str:
         if selector is None:
-            return f"every version of {self.name} is yanked"
+            return f"every version of {self.name} is {'yanked' if self.releases else 'withheld'}"
         word = {Version: "version", Range: "version in"}.get(type(selector), "channel")
         return f"{self.name} has no {word} {selector}"
 
     def _known(self) -> str:
         there = [f"{r.version}{' (yanked)' if r.yanked else ''}" for r in self.releases[:5]]
-        return f"There are {', '.join(there)}{', …' if len(self.releases) > 5 else ''}."
+        more = ", …" if len(self.releases) > 5 else ""
+        return f"There are {', '.join(there)}{more}." if there else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +185,16 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A held release, the package it is of, and its report as it is stored."""
+
+    name: PackageName
+    kind: Kind
+    release: Release
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What somebody wants to publish: all that admitting it looks at."""
 
@@ -130,8 +206,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class NewRelease(Claim):
-    """A verified release that is about to be recorded; its blob is stored already."""
+    """A verified release that is about to be recorded; its blob is stored already.
+
+    With the state `held` it is recorded whole and resolves to nothing.
+    """
 
     row: Mapping[str, Any]
     """Columns of `releases`."""
     details: Details
+    state: State = State.RELEASED
+    why_held: str | None = None

@@ -1,11 +1,15 @@
 """The statements that read and write packages and releases.
 
-One rule lives here because everything passes through here: a package that a caller may not see
-does not exist for that caller (`find`, `list`).
+Two rules live here because everything passes through here: a package that a caller may not see
+does not exist for that caller (`find`, `list`); and whatever is done to a release, what the package
+says now (its latest release, how many there are) and what others make of it (the verdict) change
+in the same transaction, with their events (`_act`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, false, insert, or_, select, true, update
@@ -18,11 +22,20 @@ from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName, Version, newest_first
-from registry_core.packages import Claim, Details, NewRelease, Package, Release, Summary
+from registry_core.packages import (
+    Claim,
+    Details,
+    NewRelease,
+    Package,
+    Release,
+    State,
+    Summary,
+    Waiting,
+)
 from registry_core.schema import packages, release_details, releases
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
@@ -40,6 +53,7 @@ _LOAD = (
 _INSERT_PACKAGE = insert(packages).returning(packages.c.id)
 _INSERT_RELEASE = insert(releases).returning(releases.c.id)
 _INSERT_DETAILS = insert(release_details)
+_REPORT = select(release_details.c.report).where(release_details.c.release_id == bindparam("of"))
 _RELEASED = (
     update(packages)
     .where(packages.c.id == bindparam("of"))
@@ -51,17 +65,33 @@ _RELEASED = (
 )
 
 
+Weigh = Callable[[Package, Release, Mapping[str, Any]], str]
+"""Says the verdict on a release of a package, by its report as it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """Something that is done to a release: who may, what it writes, and the event it is."""
+
+    kind: EventKind
+    reason: str
+    allowed: Callable[[Caller, str], bool]
+    values: Callable[[Release, datetime], Mapping[str, Any]]
+    """Columns of `releases` to write; none where nothing is left to do. May raise Conflict."""
+
+
 class Packages:
     """The packages of one registry."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, weigh: Weigh) -> None:
         self._journal = journal
+        self._weigh = weigh
 
     async def find(self, name: PackageName, caller: Caller) -> Package:
         """Return a package that the caller may see. Raises NotFound for every other."""
         async with self._journal.database.read() as connection:
             package = await _load(connection, name)
-        if package is None or (package.private and not caller.may(Scope.READ, name.namespace)):
+        if package is None or not _exists_for(caller, package):
             raise NotFound(
                 f"no package {name}",
                 hint="Check the spelling; a private package needs a token of its namespace.",
@@ -168,14 +198,11 @@ class Packages:
             now = self._journal.now()
             package_id = package.id if package else await _insert_package(connection, new, now)
             release_id = await _insert_release(connection, new, package_id, now, caller)
-            await connection.execute(
-                _RELEASED,
-                {
-                    "of": package_id,
-                    "newest": _latest_with(package, new.version, release_id),
-                    "now": now,
-                },
-            )
+            if new.state is State.RELEASED:
+                newest = _latest_with(package, new.version, release_id)
+                await connection.execute(
+                    _RELEASED, {"of": package_id, "newest": newest, "now": now}
+                )
             visibility = package.visibility if package else new.visibility
             await self._journal.append(connection, _published(new, package_id, visibility, caller))
             return visibility
@@ -189,13 +216,65 @@ class Packages:
         self, name: PackageName, version: Version, reason: str, caller: Caller
     ) -> Release:
         """Take a release out of resolution; doing it again keeps the first reason."""
-        return await self._set_yanked(name, version, caller, reason, EventKind.PACKAGE_YANKED)
+
+        def values(release: Release, now: datetime) -> Mapping[str, Any]:
+            return {} if release.yanked else {"yanked_at": now, "yank_reason": reason}
+
+        act = _Act(EventKind.PACKAGE_YANKED, reason, _publishes, values)
+        return await self._act(name, version, act, caller)
 
     async def unyank(
         self, name: PackageName, version: Version, reason: str, caller: Caller
     ) -> Release:
         """Let a yanked release resolve again."""
-        return await self._set_yanked(name, version, caller, reason, EventKind.PACKAGE_UNYANKED)
+
+        def values(release: Release, now: datetime) -> Mapping[str, Any]:
+            return {"yanked_at": None, "yank_reason": None} if release.yanked else {}
+
+        act = _Act(EventKind.PACKAGE_UNYANKED, reason, _publishes, values)
+        return await self._act(name, version, act, caller)
+
+    async def hold(
+        self, name: PackageName, version: Version, reason: str, caller: Caller
+    ) -> Release:
+        """Take a release out of everything until a reviewer has looked at it."""
+        return await self._decide(name, version, State.HELD, reason, caller)
+
+    async def release(
+        self, name: PackageName, version: Version, reason: str, caller: Caller
+    ) -> Release:
+        """Let a held release resolve."""
+        return await self._decide(name, version, State.RELEASED, reason, caller)
+
+    async def reject(
+        self, name: PackageName, version: Version, reason: str, caller: Caller
+    ) -> Release:
+        """Decide that a held release never resolves."""
+        return await self._decide(name, version, State.REJECTED, reason, caller)
+
+    async def revoke(
+        self, name: PackageName, version: Version, reason: str, caller: Caller
+    ) -> Release:
+        """Serve a release to nobody any more; its publisher may do that, or a reviewer."""
+        return await self._decide(name, version, State.REVOKED, reason, caller)
+
+    async def waiting(
+        self, *, namespace: str | None = None, after: int = 0, limit: int = 50
+    ) -> Sequence[Waiting]:
+        """Return the held releases with an id after one, oldest first, whoever may see them."""
+        statement = (
+            select(packages, releases, release_details.c.report)
+            .join(releases, releases.c.package_id == packages.c.id)
+            .join(release_details, release_details.c.release_id == releases.c.id)
+            .where(releases.c.state != State.RELEASED.value)  # as the partial index says it
+            .where(releases.c.state == State.HELD.value, releases.c.id > after)
+            .where(packages.c.namespace == namespace if namespace else true())
+            .order_by(releases.c.id)
+            .limit(limit)
+        )
+        async with self._journal.database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [_waiting(row) for row in rows]
 
     async def set_visibility(
         self, name: PackageName, visibility: Visibility, caller: Caller
@@ -269,34 +348,87 @@ class Packages:
 
         await self._journal.database.write(work)
 
-    async def _set_yanked(
-        self, name: PackageName, version: Version, caller: Caller, reason: str, event: EventKind
+    async def _decide(
+        self, name: PackageName, version: Version, state: State, reason: str, caller: Caller
     ) -> Release:
-        yanked = event is EventKind.PACKAGE_YANKED
+        def values(release: Release, now: datetime) -> Mapping[str, Any]:
+            if release.state is state:
+                return {}
+            if release.state not in _BEFORE[state]:
+                raise Conflict(f"{name}@{release.version} is {release.state}, so not {state} now")
+            return {"state": state.value, "state_reason": reason, "state_by": caller.name}
+
+        allowed = _revokes if state is State.REVOKED else _reviews
+        act = _Act(_DECIDED[state], reason, allowed, values)
+        return await self._act(name, version, act, caller)
+
+    async def _act(self, name: PackageName, version: Version, act: _Act, caller: Caller) -> Release:
+        """Do something to a release, with all that follows from it."""
 
         async def work(connection: AsyncConnection) -> Release:
-            package = await _owned(connection, name, caller)
-            release = package.pick(version)
-            if release.yanked is yanked:
+            package = await _changeable(connection, name, caller, act.allowed)
+            release, now = package.exactly(version), self._journal.now()
+            values = act.values(release, now)
+            if not values:
                 return release
-            now = self._journal.now()
             await connection.execute(
-                update(releases)
-                .where(releases.c.id == release.id)
-                .values(yanked_at=now if yanked else None, yank_reason=reason if yanked else None)
+                update(releases).where(releases.c.id == release.id).values(values)
             )
-            after = await _owned(connection, name, caller)
-            latest = next((r.id for r in after.releases if not r.yanked), None)
-            await connection.execute(
-                update(packages)
-                .where(packages.c.id == package.id)
-                .values(latest_id=latest, updated_at=now)
-            )
-            payload = {"version": str(release.version), "reason": reason}
-            await self._journal.append(connection, _about(package, event, caller, payload))
-            return after.pick(version)
+            after = await _settle(connection, name, now)
+            payload = _of(release) | {"reason": act.reason}
+            await self._journal.append(connection, _about(package, act.kind, caller, payload))
+            await self._tell(connection, (package, release), after, act.kind, caller)
+            return after.exactly(version)
 
         return await self._journal.write(work)
+
+    async def _tell(
+        self,
+        connection: AsyncConnection,
+        before: tuple[Package, Release],
+        after: Package,
+        because: EventKind,
+        caller: Caller,
+    ) -> None:
+        """Write that the verdict on a release is another one, where it is."""
+        report = (await connection.execute(_REPORT, {"of": before[1].id})).scalar_one()
+        release = after.exactly(before[1].version)
+        was, now = self._weigh(*before, report), self._weigh(after, release, report)
+        if was != now:
+            payload = {"verdict": now, "was": was, "because": because.value}
+            draft = _about(after, EventKind.TRUST_CHANGED, caller, _of(release) | payload)
+            await self._journal.append(connection, draft)
+
+
+_DECIDED = {
+    State.HELD: EventKind.RELEASE_HELD,
+    State.RELEASED: EventKind.RELEASE_RELEASED,
+    State.REJECTED: EventKind.RELEASE_REJECTED,
+    State.REVOKED: EventKind.RELEASE_REVOKED,
+}
+_BEFORE = {
+    State.HELD: {State.RELEASED},
+    State.RELEASED: {State.HELD},
+    State.REJECTED: {State.HELD},
+    State.REVOKED: {State.RELEASED, State.HELD, State.REJECTED},
+}
+"""The states that a release may leave for each."""
+
+
+def _publishes(caller: Caller, namespace: str) -> bool:
+    return caller.may(Scope.PUBLISH, namespace)
+
+
+def _reviews(caller: Caller, namespace: str) -> bool:
+    return caller.has(Scope.REVIEW)
+
+
+def _revokes(caller: Caller, namespace: str) -> bool:
+    return _publishes(caller, namespace) or _reviews(caller, namespace)
+
+
+def _of(release: Release) -> dict[str, Any]:
+    return {"version": str(release.version), "sha256": release.sha256}
 
 
 def _refuse(package: Package | None, new: Claim, caller: Caller) -> None:
@@ -307,9 +439,9 @@ def _refuse(package: Package | None, new: Claim, caller: Caller) -> None:
         )
     if package is None:
         return
-    for release in package.releases:
+    for release in (*package.releases, *package.withheld):
         if release.version == new.version:
-            raise _exists(new.name, new.version)
+            raise _exists(new.name, new.version, release.state)
     if package.kind is not new.kind:
         raise Conflict(
             f"{new.name} is a package of kind {package.kind}, this is a {new.kind}",
@@ -322,9 +454,10 @@ def _refuse(package: Package | None, new: Claim, caller: Caller) -> None:
         )
 
 
-def _exists(name: PackageName, version: Version) -> Conflict:
+def _exists(name: PackageName, version: Version, state: State = State.RELEASED) -> Conflict:
+    became = "" if state is State.RELEASED else f" (it is {state})"
     return Conflict(
-        f"{name}@{version.precedence} is published already, and releases never change",
+        f"{name}@{version.precedence} is published already{became}, and releases never change",
         hint="Raise the version and publish again.",
     )
 
@@ -352,17 +485,47 @@ async def _load(connection: AsyncConnection, name: PackageName) -> Package | Non
     return Package(
         **_head(first),
         latest=latest,
-        releases=ordered,
+        releases=tuple(r for r in ordered if r.state is State.RELEASED),
         channels=first.channels,
+        withheld=tuple(r for r in ordered if r.state is not State.RELEASED),
     )
 
 
+def _exists_for(caller: Caller, package: Package) -> bool:
+    """Whether a caller may see a package; a reviewer may, while something of it is held."""
+    if not package.private or caller.may(Scope.READ, package.name.namespace):
+        return True
+    return caller.has(Scope.REVIEW) and any(release.held for release in package.withheld)
+
+
 async def _owned(connection: AsyncConnection, name: PackageName, caller: Caller) -> Package:
+    return await _changeable(connection, name, caller, _publishes)
+
+
+async def _changeable(
+    connection: AsyncConnection,
+    name: PackageName,
+    caller: Caller,
+    allowed: Callable[[Caller, str], bool],
+) -> Package:
     package = await _load(connection, name)
-    if package is None or (package.private and not caller.may(Scope.READ, name.namespace)):
+    if package is None or not _exists_for(caller, package):
         raise NotFound(f"no package {name}")
-    if not caller.may(Scope.PUBLISH, name.namespace):
+    if not allowed(caller, name.namespace):
         raise Forbidden(f"this token may not change packages of @{name.namespace}")
+    return package
+
+
+async def _settle(connection: AsyncConnection, name: PackageName, now: datetime) -> Package:
+    """Write what a package says now, after a release of it changed."""
+    package = await _load(connection, name)
+    assert package is not None  # noqa: S101 - it was changed in this transaction
+    latest = next((r.id for r in package.releases if not r.yanked), None)
+    await connection.execute(
+        update(packages)
+        .where(packages.c.id == package.id)
+        .values(latest_id=latest, release_count=len(package.releases), updated_at=now)
+    )
     return package
 
 
@@ -392,6 +555,8 @@ async def _insert_release(
             "precedence": new.version.precedence,
             "published_at": now,
             "published_by": caller.name,
+            "state": new.state.value,
+            "state_reason": new.why_held,
             **new.row,
         },
     )
@@ -415,8 +580,9 @@ def _latest_with(package: Package | None, version: Version, release_id: int) -> 
 
 
 def _published(new: NewRelease, package_id: int, visibility: Visibility, caller: Caller) -> Draft:
+    held = new.state is State.HELD
     return Draft(
-        EventKind.PACKAGE_PUBLISHED,
+        EventKind.RELEASE_HELD if held else EventKind.PACKAGE_PUBLISHED,
         caller.name,
         {
             "package_id": package_id,
@@ -467,6 +633,12 @@ def _head(row: Row[Any]) -> dict[str, Any]:
     }
 
 
+def _waiting(row: Row[Any]) -> Waiting:
+    head, release = _head(row), _release(row)
+    assert release is not None  # noqa: S101 - the join is an inner one
+    return Waiting(head["name"], head["kind"], release, row.report)
+
+
 def _summary(row: Row[Any]) -> Summary:
     return Summary(**_head(row), latest=_release(row))
 
@@ -481,4 +653,5 @@ def _release(row: Row[Any]) -> Release | None:
     mine["version"] = Version.parse(mine["version"])
     mine["tags"] = tuple(mine["tags"])
     mine["dependencies"] = tuple(mine["dependencies"])
+    mine["state"] = State(mine["state"])
     return Release(**mine)

@@ -28,6 +28,9 @@ BATCH = 500
 _CHANGES = frozenset(
     {
         EventKind.PACKAGE_PUBLISHED,
+        EventKind.RELEASE_HELD,
+        EventKind.RELEASE_RELEASED,
+        EventKind.RELEASE_REVOKED,
         EventKind.PACKAGE_YANKED,
         EventKind.PACKAGE_UNYANKED,
         EventKind.VISIBILITY_CHANGED,

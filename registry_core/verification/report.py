@@ -12,7 +12,7 @@ The stored form of a report is `as_json`: plain values, stable order, no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -133,6 +133,10 @@ class Report:
     def held(self) -> tuple[Finding, ...]:
         """The findings for which somebody has to look at the package first."""
         return tuple(f for f in self.findings if f.severity is Severity.HOLD)
+
+    def with_(self, *sections: Section) -> Report:
+        """Return the report with what else was found before the release is recorded."""
+        return replace(self, sections=(*self.sections, *sections))
 
     @property
     def outcome(self) -> Outcome:

@@ -205,7 +205,8 @@ async def test_a_yanked_release_resolves_to_nothing_unless_it_is_pinned(world: W
     back = await packages.unyank(NAME, Version.parse("1.1.0"), "it was fine", OWNER)
     assert not back.yanked
     assert str((await packages.find(NAME, ANONYMOUS)).latest.version) == "1.1.0"
-    assert (await kinds(world))[-4:] == [
+    done = [kind for kind in await kinds(world) if kind is not EventKind.TRUST_CHANGED]
+    assert done[-4:] == [
         EventKind.PACKAGE_PUBLISHED,
         EventKind.PACKAGE_YANKED,
         EventKind.PACKAGE_YANKED,

@@ -11,6 +11,9 @@
     DELETE /api/v1/packages/{ns}/{name}/{version}?reason=    yank; the bytes stay
     POST   /api/v1/packages/{ns}/{name}/{version}/unyank     take that back (an extension)
 
+A release that has to be looked at first is answered with 201 too, and `held` says so with what was
+found; nothing here shows it to anybody else, but a download that asks for it with `include_held`.
+
 Every refusal is JSON with a string `error`, which clients print as it is; `code` is ours, and
 `findings` say what the checks of a publish refused. A private package does not exist for whoever
 has no token of its namespace; catalog, search, badge and publisher speak of public ones to
@@ -44,6 +47,8 @@ from registry_core.errors import (
 from registry_core.formats import MAX_ARTIFACT
 from registry_core.names import Kind, PackageName, Version, parse_namespace, shown
 from registry_core.operations.changing import Unyank, Yank, unyank, yank
+from registry_core.operations.publish import what_now
+from registry_core.packages import State
 from registry_core.search import Query
 from registry_core.verification import Binding, Outcome, Report
 from transports import refusals
@@ -159,8 +164,10 @@ async def trust(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """Give the uploaded bytes, yanked or not."""
     name, version = _name(request), request.path_params["version"]
-    make = partial(_download, opened(request.scope).registry, name, version)
-    return await _visible(request, ("download", str(name), version), str(name), make)
+    held = request.query_params.get("include_held") == "true"
+    make = partial(_download, opened(request.scope).registry, name, version, held)
+    key = ("download", str(name), version, "held" if held else "")
+    return await _visible(request, key, str(name), make)
 
 
 async def change(request: Request) -> Response:
@@ -188,15 +195,23 @@ async def _publish(request: Request) -> Response:
     artifact = await request.body()
     registry = opened(request.scope).registry
     published = await publishing.publish(registry, caller, artifact, under=binding)
-    return _written(
-        {
-            "published": f"{published.name}@{published.version}",
-            "artifact_sha256": published.candidate.sha256,
-            "size_bytes": len(artifact),
-            "trust_report": _trust_report(published.report),
-        },
-        201,
-    )
+    document = {
+        "published": f"{published.name}@{published.version}",
+        "artifact_sha256": published.candidate.sha256,
+        "size_bytes": len(artifact),
+        "trust_report": _trust_report(published.report),
+    }
+    return _written(document | _held(published), 201)
+
+
+def _held(published: publishing.Published) -> dict[str, Any]:
+    if not published.held:
+        return {}
+    return {
+        "held": True,
+        "held_because": [asdict(finding) for finding in published.report.held],
+        "next": what_now(f"{published.name}@{published.version}"),
+    }
 
 
 async def _yank(request: Request) -> Response:
@@ -332,6 +347,8 @@ def _item(package: Summary) -> dict[str, Any]:
 
 async def _package(registry: Registry, name: PackageName, caller: Caller) -> Answer:
     found = await registry.packages.find(name, caller)
+    if not found.releases:
+        raise NotFound(f"no version of {name} is released")
     readme = ""
     if found.latest:
         readme = (await registry.packages.details(found.latest)).readme[:MOST_README]
@@ -368,14 +385,23 @@ def _version(release: Release) -> dict[str, Any]:
 
 async def _trust(registry: Registry, name: PackageName, version: str, caller: Caller) -> Answer:
     found = await registry.packages.find(name, caller)
-    details = await registry.packages.details(_release(found, version))
+    release = _release(found, version, told=caller.is_told_of(name.namespace))
+    details = await registry.packages.details(release)
     document = {"trust_report": _trust_report(Report.from_json(details.report))}
-    return _about_package(found, refusals.encode(document), _JSON)
+    return _about_package(found, refusals.encode(document), _JSON, of=release)
 
 
-async def _download(registry: Registry, name: PackageName, version: str, caller: Caller) -> Answer:
+async def _download(
+    registry: Registry,
+    name: PackageName,
+    version: str,
+    held: bool,  # noqa: FBT001 - it is what was asked for
+    caller: Caller,
+) -> Answer:
     found = await registry.packages.find(name, caller)
-    release = _release(found, version)
+    release = _release(found, version, told=held or caller.is_told_of(name.namespace))
+    if release.state not in {State.RELEASED, State.HELD}:
+        raise found.refusal_of(release)
     filename = f"{name.namespace}-{name.name}-{release.version}.ctxpkg"
     headers = [
         ("x-ctxpkg-sha256", release.sha256),
@@ -389,6 +415,7 @@ async def _download(registry: Registry, name: PackageName, version: str, caller:
         # The bytes never change, the mark may: a cache that asks again has to see a new ETag.
         etag=f"{release.sha256}{'-yanked' if release.yanked else ''}",
         headers=[*headers, *yanked],
+        of=release,
     )
     return replace(ready, counts=(found.id, release.id))
 
@@ -416,10 +443,12 @@ def _svg(label: str, text: str) -> str:
     )
 
 
-def _release(found: Package, version: str) -> Release:
+def _release(found: Package, version: str, *, told: bool) -> Release:
     """Find a version exactly as it is written: build metadata is part of the address."""
-    for release in found.releases:
+    for release in (*found.releases, *found.withheld):
         if str(release.version) == version:
+            if release.state is not State.RELEASED and not told:
+                raise found.refusal_of(release)
             return release
     raise NotFound(f"{found.name} has no version {shown(version)}")
 
@@ -436,13 +465,15 @@ def _about_package(
     *,
     etag: str = "",
     headers: Sequence[tuple[str, str]] = (),
+    of: Release | None = None,
 ) -> Answer:
     """Answer about one package: short-lived where it is public, kept nowhere where it is not."""
-    keep = not found.private and len(body) <= SMALL
+    private = found.private or bool(of and of.state is not State.RELEASED)
+    keep = not private and len(body) <= SMALL
     return answer(
         body,
         media_type,
-        cache=PRIVATE if found.private else f"public, max-age={PACKAGE_FRESH}",
+        cache=PRIVATE if private else f"public, max-age={PACKAGE_FRESH}",
         fresh_for=PACKAGE_FRESH if keep else 0,
         etag=etag,
         headers=headers,

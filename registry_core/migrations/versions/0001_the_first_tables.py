@@ -141,6 +141,9 @@ def upgrade() -> None:
         sa.Column("published_by", sa.String(length=100), nullable=False),
         sa.Column("yanked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("yank_reason", sa.Text(), nullable=True),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=True),
+        sa.Column("state_by", sa.String(length=100), nullable=True),
         sa.Column("downloads", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["package_id"], ["packages.id"], name=op.f("fk_releases_package_id")
@@ -151,6 +154,14 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_releases_sha256", "releases", ["sha256"], unique=False)
+    op.create_index(
+        "ix_releases_withheld",
+        "releases",
+        ["state"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'released'"),
+        postgresql_where=sa.text("state <> 'released'"),
+    )
 
     op.create_table(
         "release_details",

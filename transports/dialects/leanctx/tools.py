@@ -192,7 +192,8 @@ def _sight(caller: Caller) -> str:
     """Name those who see what this caller sees: everything, some namespaces, the public alone."""
     if caller.owner:
         return "*"
-    return " ".join(sorted(caller.namespaces)) if caller.has(Scope.READ) else ""
+    told = "reviews " * caller.has(Scope.REVIEW) + "publishes " * caller.has(Scope.PUBLISH)
+    return told + (" ".join(sorted(caller.namespaces)) if caller.has(Scope.READ) else "")
 
 
 async def _said(
