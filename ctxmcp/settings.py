@@ -6,6 +6,7 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_DATABASE_URL   SQLAlchemy URL; default: a SQLite file in the data folder
     CTXMCP_BLOBS_URL      s3://, gs://, az://; default: a folder in the data folder
     CTXMCP_BASE_URL       where clients reach this registry, for absolute download URLs
+    CTXMCP_POLICY         file that says what findings do: refuse, hold, flag, off
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
@@ -60,6 +61,7 @@ class Settings:
     database_url: str = ""
     blobs_url: str = ""
     base_url: str = ""
+    policy_file: Path | None = None
     registry: str = ""
     token: str = ""
     source_date: datetime | None = None
@@ -107,10 +109,15 @@ def read(
         database_url=environment.get("CTXMCP_DATABASE_URL", ""),
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
+        policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
         source_date=_moment(environment.get("SOURCE_DATE_EPOCH", "")),
     )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _moment(seconds: str) -> datetime | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from registry_core import trust
 from registry_core.database import Database
+from registry_core.errors import Invalid
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
 from registry_core.events.search import EventIndex
@@ -21,6 +22,8 @@ from registry_core.sessions import Sessions
 from registry_core.storage.objects import ObjectBlobs
 from registry_core.tokens import Tokens
 from registry_core.usage import Usage
+from registry_core.verification import policy
+from registry_core.verification.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,6 +63,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             event_index=event_index,
             summaries=Summaries(journal.log),
             clock=_now,
+            policy=_policy(settings),
             base_url=settings.base_url,
         )
 
@@ -68,6 +72,20 @@ def _blobs(settings: Settings) -> ObjectBlobs:
     if settings.blobs_url:
         return ObjectBlobs.at_url(settings.blobs_url)
     return ObjectBlobs.in_folder(settings.blobs_dir)
+
+
+def _policy(settings: Settings) -> Policy:
+    """Read the policy; a registry does not open with one that cannot be kept to the letter."""
+    if settings.policy_file is None:
+        return Policy()
+    try:
+        text = settings.policy_file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"the policy {settings.policy_file} cannot be read: {error}",
+            hint="CTXMCP_POLICY names it.",
+        ) from None
+    return policy.read(text, str(settings.policy_file))
 
 
 def _now() -> datetime:

@@ -101,6 +101,7 @@ async def rehearse(
     claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
     package = await registry.packages.admit(claim, caller)
     report = await _work(partial(verify, candidate, binding), here=few and is_ready())
+    report = registry.policy.applied(report)
     if report.blocking:
         raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from registry_core.verification.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,5 +42,7 @@ class Registry:
     event_index: EventIndex
     summaries: Summaries
     clock: Callable[[], datetime]
+    policy: Policy = field(default_factory=Policy)
+    """What the findings of checks do here."""
     base_url: str = ""
     """Where clients reach this registry, without a slash at the end; "" gives relative URLs."""

@@ -6,7 +6,7 @@ The stored form of a report is `as_json`: plain values, stable order, no clock.
       "signer": hex or null, "covered": [..], "not_covered": [..],
       "sections": [ { "check": "secrets", "outcome": "passed", "rules": "..", "findings": [
           { "rule": "..", "severity": "..", "message": "..", "place": "..", "fix": ".." } ] } ],
-      "skipped": [..] }
+      "skipped": [..], "policy": sha256 of the registry's policy, where one was applied }
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class Report:
     """What could be changed without breaking the signature."""
     skipped: tuple[str, ...]
     """What nobody has looked at: absence of a finding says nothing about these."""
+    policy: str = ""
+    """The digest of the policy that decided what findings do; none: each its own check."""
 
     @property
     def findings(self) -> Iterator[Finding]:
@@ -154,7 +156,7 @@ class Report:
             "not_covered": list(self.not_covered),
             "sections": [_section_json(section) for section in self.sections],
             "skipped": list(self.skipped),
-        }
+        } | ({"policy": self.policy} if self.policy else {})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Report:
@@ -169,6 +171,7 @@ class Report:
                 covered=tuple(stored["covered"]),
                 not_covered=tuple(stored["not_covered"]),
                 skipped=tuple(stored["skipped"]),
+                policy=str(stored.get("policy", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Invalid(f"not a trust report: {error!r}") from None
