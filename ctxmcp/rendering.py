@@ -190,6 +190,10 @@ def _said(output: Inspected) -> Iterator[str]:
     if output.tags:
         yield f"tags: {_joined(map(line, output.tags))}"
     yield f"permissions: {_json(output.permissions) if output.permissions else 'nothing said'}"
+    if output.seen:
+        yield f"seen in text: {line(_json(output.seen))}"
+    if output.change:
+        yield f"change: {line(_json(output.change))}"
     yield f"files: {len(output.files)}"
     for file in output.files:
         executable = ", executable" if file.executable else ""

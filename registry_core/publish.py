@@ -2,7 +2,7 @@
 
     read     bytes -> Candidate; refuses what cannot be read one way only
     admit    may this caller publish this name and version; nothing written yet
-    verify   every check; a blocking finding ends here, with the report
+    verify   every check, against what is known beforehand; a blocking finding ends here
     store    the blob under its digest; a crash after it leaves a blob that nothing names
     record   one transaction: the release, what its package says now, and the event
 
@@ -24,12 +24,13 @@ from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.names import PackageName, Version
 from registry_core.packages import Claim, Details, NewRelease, State
-from registry_core.verification import Binding, Report, is_ready, verify
+from registry_core.verification import Before, Binding, Known, Report, is_ready, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from registry_core.callers import Caller
+    from registry_core.packages import Package
     from registry_core.registry import Registry
 
 MAX_BODY = 64 * 1024
@@ -100,12 +101,33 @@ async def rehearse(
     binding = under or Binding(PackageName.parse(candidate.name), Version.parse(candidate.version))
     claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
     package = await registry.packages.admit(claim, caller)
-    report = await _work(partial(verify, candidate, binding), here=few and is_ready())
+    known = Known(before=await _before(registry, package, binding.version))
+    report = await _work(partial(verify, candidate, binding, known), here=few and is_ready())
     report = registry.policy.applied(report)
     if report.blocking:
         raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility
     return Published(binding.name, binding.version, candidate, report, visibility)
+
+
+async def _before(registry: Registry, package: Package | None, new: Version) -> Before | None:
+    """Say what is known of the released version before this one, or else of the newest."""
+    if package is None or not package.releases:
+        return None
+    versions = {release.version: release for release in package.releases}
+    version = max((v for v in versions if v < new), default=max(versions))
+    release = versions[version]
+    details = await registry.packages.details(release)
+    asked = Report.from_json(details.report).facts("powers")
+    return Before(
+        version=str(version),
+        sha256=release.sha256,
+        signer=release.signer,
+        files={file["path"]: file["sha256"] for file in details.files},
+        dependencies={d["name"]: d["requirement"] for d in release.dependencies},
+        declared=asked.get("declared", release.powers),
+        seen=asked.get("seen"),
+    )
 
 
 async def _work(work: Callable[[], T], *, here: bool) -> T:

@@ -85,6 +85,8 @@ def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
         "needs": ", ".join(_need(need.name, need.requirement) for need in output.dependencies),
         "asks for": "; ".join(f"{n}: {_words(v)}" for n, v in output.permissions.items() if v)
         or "nothing that it says",
+        "seen in text": "; ".join(f"{n}: {_words(v)}" for n, v in output.seen.items()),
+        "changed": "; ".join(f"{n}: {_words(v)}" for n, v in output.change.items()),
         "costs": f"about {output.cost.listed:,} tokens always, {output.cost.read:,} when all read",
     }
     yield from ((name, one_line(value)) for name, value in facts.items() if value)

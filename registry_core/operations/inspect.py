@@ -14,6 +14,7 @@ from registry_core.operation import Model, operation, package_text
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
 from registry_core.operations.search import standing
 from registry_core.packages import State
+from registry_core.verification import Report
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -64,7 +65,10 @@ class Cost(Model):
 
 
 class Inspected(Model):
-    """A release, its files, needs, powers and cost, and a text of it."""
+    """A release, its files, needs, powers and cost, and a text of it.
+
+    `seen` is what its texts show it to use, `change` what is new since the version before.
+    """
 
     ref: str
     kind: Kind
@@ -83,6 +87,8 @@ class Inspected(Model):
     latest: str
     dependencies: list[Needs]
     permissions: dict[str, Any] = Field(description="What it says it needs; empty: nothing said.")
+    seen: dict[str, Any] = Field(default={}, json_schema_extra=package_text())
+    change: dict[str, Any] = Field(default={}, json_schema_extra=package_text())
     files: list[FileEntry]
     cost: Cost
     content: Text
@@ -95,6 +101,7 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
     """Show a package's files, dependencies, permissions, cost and readme, or read one file."""
     package, release = await resolve(registry, caller, given.ref)
     details = await registry.packages.details(release)
+    report = Report.from_json(details.report)
     whole = (given.path, details.readme)
     if given.path:
         whole = (given.path, await _file_text(registry, release, given.path))
@@ -117,6 +124,8 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         latest=str(package.latest.version) if package.latest else "",
         dependencies=[Needs(**dependency) for dependency in release.dependencies],
         permissions=release.powers,
+        seen=dict(report.facts("powers").get("seen", {})),
+        change=dict(report.facts("change")),
         files=[FileEntry(**file) for file in details.files],
         cost=_cost(package, release, sum(file["size"] for file in details.files)),
         content=Text(path=whole[0], text=text, offset=given.offset, total=len(whole[1])),

@@ -13,26 +13,35 @@ no IO, no clock. `CHECKS` is their order and the order of the sections of a repo
     secrets     nothing in it looks like a credential
     hidden_text nothing in it hides from a reader
     injection   nothing in it looks like malware delivery or like orders to an agent
+    powers      what it asks for: declared, and seen in its texts; finds nothing wrong
 
 `verify` runs them all, always; the caller decides what a blocking finding means. To add a check,
-write one module and add one line to `CHECKS`.
+write one module and add one line to `CHECKS`. What a registry knows and a package does not say is
+`Known`; where it is given, more sections follow:
+
+    change      it asks for no more than the version before
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from registry_core.formats import Candidate
 from registry_core.verification import (
     binding,
+    change,
     coherence,
     hidden_text,
     injection,
     integrity,
     paths,
+    powers,
     schema,
     secrets,
     signature,
     sizes,
 )
+from registry_core.verification.known import Before, Known
 from registry_core.verification.report import (
     DOUBTS,
     SCHEMA,
@@ -50,9 +59,11 @@ __all__ = [
     "DOUBTS",
     "NOT_LOOKED_AT",
     "SCHEMA",
+    "Before",
     "Binding",
     "Check",
     "Finding",
+    "Known",
     "Outcome",
     "Report",
     "Section",
@@ -72,7 +83,11 @@ CHECKS: tuple[Check, ...] = (
     secrets,
     hidden_text,
     injection,
+    powers,
 )
+
+_FACTS = {powers.NAME: powers.facts}
+"""What a check tells beside its findings, where it does."""
 
 _RULES = {
     secrets.NAME: secrets.rules,
@@ -91,10 +106,12 @@ def is_ready() -> bool:
     return secrets.is_ready()
 
 
-def verify(candidate: Candidate, binding: Binding | None = None) -> Report:
+def verify(
+    candidate: Candidate, binding: Binding | None = None, known: Known | None = None
+) -> Report:
     """Run every check over `candidate`; raises nothing, whatever it finds."""
     coverage = signature.coverage(candidate)
-    return Report(
+    report = Report(
         artifact_sha256=candidate.sha256,
         sections=tuple(_section(check, candidate, binding) for check in CHECKS),
         signer=coverage.signer,
@@ -102,6 +119,14 @@ def verify(candidate: Candidate, binding: Binding | None = None) -> Report:
         not_covered=coverage.not_covered,
         skipped=NOT_LOOKED_AT,
     )
+    return report.with_(*_against(candidate, report, known)) if known else report
+
+
+def _against(candidate: Candidate, report: Report, known: Known) -> Iterator[Section]:
+    """Hold a candidate against what the registry knows."""
+    if known.before is not None:
+        asked = report.facts(powers.NAME)
+        yield change.section(candidate, report.signer, asked, known.before)
 
 
 def _section(check: Check, candidate: Candidate, binding: Binding | None) -> Section:
@@ -109,4 +134,6 @@ def _section(check: Check, candidate: Candidate, binding: Binding | None) -> Sec
     if found is None:
         return Section(check.NAME, Outcome.SKIPPED)
     findings = tuple(found)
-    return Section(check.NAME, Outcome.of(findings), findings, _RULES.get(check.NAME, str)())
+    rules = _RULES.get(check.NAME, str)()
+    facts = _FACTS[check.NAME](candidate) if check.NAME in _FACTS else {}
+    return Section(check.NAME, Outcome.of(findings), findings, rules, facts)

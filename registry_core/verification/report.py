@@ -5,14 +5,15 @@ The stored form of a report is `as_json`: plain values, stable order, no clock.
     { "schema": "ctxmcp-trust-report-v1", "artifact_sha256": "..", "outcome": "warned",
       "signer": hex or null, "covered": [..], "not_covered": [..],
       "sections": [ { "check": "secrets", "outcome": "passed", "rules": "..", "findings": [
-          { "rule": "..", "severity": "..", "message": "..", "place": "..", "fix": ".." } ] } ],
+          { "rule": "..", "severity": "..", "message": "..", "place": "..", "fix": ".." } ],
+          "facts": { what a check tells beside its findings, where it does } } ],
       "skipped": [..], "policy": sha256 of the registry's policy, where one was applied }
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -103,6 +104,8 @@ class Section:
     findings: tuple[Finding, ...] = ()
     rules: str = ""
     """Version of the rule set it went by, where it has one."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What it tells that is no finding: plain JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,10 @@ class Report:
     def held(self) -> tuple[Finding, ...]:
         """The findings for which somebody has to look at the package first."""
         return tuple(f for f in self.findings if f.severity is Severity.HOLD)
+
+    def facts(self, check: str) -> Mapping[str, Any]:
+        """Return what a check told beside its findings; nothing where it did not look."""
+        return next((s.facts for s in self.sections if s.check == check), {})
 
     def with_(self, *sections: Section) -> Report:
         """Return the report with what else was found before the release is recorded."""
@@ -180,10 +187,12 @@ class Report:
 def _section_json(section: Section) -> dict[str, Any]:
     found = [{**asdict(finding), "severity": str(finding.severity)} for finding in section.findings]
     shaped = {"check": section.check, "outcome": str(section.outcome), "findings": found}
-    return shaped | ({"rules": section.rules} if section.rules else {})
+    shaped |= {"rules": section.rules} if section.rules else {}
+    return shaped | ({"facts": dict(section.facts)} if section.facts else {})
 
 
 def _section(stored: Mapping[str, Any]) -> Section:
     found = (Finding(**{**f, "severity": Severity(f["severity"])}) for f in stored["findings"])
     rules = str(stored.get("rules", ""))
-    return Section(stored["check"], Outcome(stored["outcome"]), tuple(found), rules)
+    outcome, facts = Outcome(stored["outcome"]), dict(stored.get("facts", {}))
+    return Section(stored["check"], outcome, tuple(found), rules, facts)

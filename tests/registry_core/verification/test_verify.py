@@ -97,6 +97,7 @@ def test_a_report_says_what_was_not_looked_at():
         "secrets": Outcome.PASSED,
         "hidden_text": Outcome.PASSED,
         "injection": Outcome.PASSED,
+        "powers": Outcome.PASSED,
     }
     versions = {section.check: section.rules for section in report.sections if section.rules}
     assert versions.keys() == {"secrets", "hidden_text", "injection"}
