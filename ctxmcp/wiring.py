@@ -14,6 +14,7 @@ from registry_core.events.recorder import Recorder
 from registry_core.events.search import EventIndex
 from registry_core.events.summary import Summaries
 from registry_core.knowledge import Knowledge
+from registry_core.packages.popular import Popular
 from registry_core.packages.store import Packages
 from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
@@ -22,7 +23,7 @@ from registry_core.sessions import Sessions
 from registry_core.storage.objects import ObjectBlobs
 from registry_core.tokens import Tokens
 from registry_core.usage import Usage
-from registry_core.verification import policy
+from registry_core.verification import policy as reading
 from registry_core.verification.policy import Policy
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     """Open everything a registry consists of; close it in reverse, whatever happens."""
+    policy = _policy(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database)
@@ -53,6 +55,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             journal=journal,
             recorder=recorder,
             packages=packages,
+            popular=Popular(journal, policy.names),
             tokens=Tokens(journal),
             blobs=_blobs(settings),
             index=index,
@@ -63,7 +66,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             event_index=event_index,
             summaries=Summaries(journal.log),
             clock=_now,
-            policy=_policy(settings),
+            policy=policy,
             base_url=settings.base_url,
         )
 
@@ -85,7 +88,7 @@ def _policy(settings: Settings) -> Policy:
             f"the policy {settings.policy_file} cannot be read: {error}",
             hint="CTXMCP_POLICY names it.",
         ) from None
-    return policy.read(text, str(settings.policy_file))
+    return reading.read(text, str(settings.policy_file))
 
 
 def _now() -> datetime:

@@ -24,7 +24,7 @@ from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.names import PackageName, Version
 from registry_core.packages import Claim, Details, NewRelease, State
-from registry_core.verification import Before, Binding, Known, Report, is_ready, verify
+from registry_core.verification import Before, Binding, Known, Naming, Report, is_ready, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,13 +101,22 @@ async def rehearse(
     binding = under or Binding(PackageName.parse(candidate.name), Version.parse(candidate.version))
     claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
     package = await registry.packages.admit(claim, caller)
-    known = Known(before=await _before(registry, package, binding.version))
+    known = await _known(registry, package, binding)
     report = await _work(partial(verify, candidate, binding, known), here=few and is_ready())
     report = registry.policy.applied(report)
     if report.blocking:
         raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility
     return Published(binding.name, binding.version, candidate, report, visibility)
+
+
+async def _known(registry: Registry, package: Package | None, binding: Binding) -> Known:
+    """Look up what the checks cannot know of the bytes alone."""
+    naming = None
+    if package is None or not package.releases:
+        near = await registry.popular.near(binding.name)
+        naming = Naming(binding.name, near, registry.policy.names.reserved)
+    return Known(await _before(registry, package, binding.version), naming)
 
 
 async def _before(registry: Registry, package: Package | None, new: Version) -> Before | None:

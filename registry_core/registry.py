@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from registry_core.events.search import EventIndex
     from registry_core.events.summary import Summaries
     from registry_core.knowledge import Knowledge
+    from registry_core.packages.popular import Popular
     from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
@@ -32,6 +33,7 @@ class Registry:
     journal: Journal
     recorder: Recorder
     packages: Packages
+    popular: Popular
     tokens: Tokens
     blobs: Blobs
     index: SearchIndex

@@ -20,6 +20,7 @@ write one module and add one line to `CHECKS`. What a registry knows and a packa
 `Known`; where it is given, more sections follow:
 
     change      it asks for no more than the version before
+    names       a new name is not like one that is reserved or popular
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from registry_core.verification import (
     hidden_text,
     injection,
     integrity,
+    names,
     paths,
     powers,
     schema,
@@ -42,6 +44,7 @@ from registry_core.verification import (
     sizes,
 )
 from registry_core.verification.known import Before, Known
+from registry_core.verification.names import Naming
 from registry_core.verification.report import (
     DOUBTS,
     SCHEMA,
@@ -64,6 +67,7 @@ __all__ = [
     "Check",
     "Finding",
     "Known",
+    "Naming",
     "Outcome",
     "Report",
     "Section",
@@ -127,6 +131,8 @@ def _against(candidate: Candidate, report: Report, known: Known) -> Iterator[Sec
     if known.before is not None:
         asked = report.facts(powers.NAME)
         yield change.section(candidate, report.signer, asked, known.before)
+    if known.naming is not None:
+        yield names.section(known.naming)
 
 
 def _section(check: Check, candidate: Candidate, binding: Binding | None) -> Section:

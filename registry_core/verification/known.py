@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from registry_core.verification.names import Naming
+
 
 @dataclass(frozen=True, slots=True)
 class Before:
@@ -32,3 +34,5 @@ class Known:
     """Everything that a registry knows about a candidate beforehand."""
 
     before: Before | None = None
+    naming: Naming | None = None
+    """Where nothing was released under this name yet."""
