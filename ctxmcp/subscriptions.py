@@ -26,7 +26,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, EmptyResult
 from registry_core.callers import Scope
 from registry_core.errors import RegistryError
 from registry_core.events.feed import POLL
-from registry_core.events.kinds import EventKind
+from registry_core.events.kinds import CHANGES, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -56,20 +56,6 @@ MOST_RESOURCES = 1000
 MOST_BEHIND = 1024
 """Notifications that wait in a stream until it is given up."""
 
-_CHANGES = frozenset(
-    {
-        EventKind.PACKAGE_PUBLISHED,
-        EventKind.RELEASE_HELD,
-        EventKind.RELEASE_RELEASED,
-        EventKind.RELEASE_REJECTED,
-        EventKind.RELEASE_REVOKED,
-        EventKind.PACKAGE_YANKED,
-        EventKind.PACKAGE_UNYANKED,
-        EventKind.VISIBILITY_CHANGED,
-        EventKind.CHANNEL_MOVED,
-        EventKind.TRUST_CHANGED,
-    }
-)
 _PACKAGE = re.compile(r"(?:ctx|skill)://([a-z0-9-]+)/([a-z0-9-]+)(?:[@/].*)?", re.DOTALL)
 _KEY = "ctxmcp.subscriber"
 
@@ -202,7 +188,7 @@ class Subscriptions:
             self._position = event.id
             if event.kind is EventKind.TOKEN_REVOKED:
                 self._shut_out(event.payload.get("token_id"))
-            elif event.kind in _CHANGES:
+            elif event.kind in CHANGES:
                 for subscriber in self._open:
                     subscriber.hear(event)
 

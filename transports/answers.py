@@ -28,7 +28,7 @@ from starlette.responses import Response
 
 from registry_core.errors import RegistryError
 from registry_core.events.feed import POLL
-from registry_core.events.kinds import EventKind
+from registry_core.events.kinds import CHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -46,20 +46,6 @@ EVERYTHING = "*"
 _OVERHEAD = 1024
 """Bytes counted for an answer beside its body: keys, headers, objects."""
 
-_CHANGES = frozenset(
-    {
-        EventKind.PACKAGE_PUBLISHED,
-        EventKind.RELEASE_HELD,
-        EventKind.RELEASE_RELEASED,
-        EventKind.RELEASE_REJECTED,
-        EventKind.RELEASE_REVOKED,
-        EventKind.PACKAGE_YANKED,
-        EventKind.PACKAGE_UNYANKED,
-        EventKind.VISIBILITY_CHANGED,
-        EventKind.CHANNEL_MOVED,
-        EventKind.TRUST_CHANGED,
-    }
-)
 
 _log = logging.getLogger(__name__)
 
@@ -215,7 +201,7 @@ class Answers:
             commits, head = self._journal.feed.commits, await self._journal.log.head()
             # Calls fill the log, and changes are few: only these are read.
             while self._position < head:
-                changes = await self._journal.log.since(self._position, kinds=_CHANGES)
+                changes = await self._journal.log.since(self._position, kinds=CHANGES)
                 for change in changes:
                     self._apply(change)
                 self._position = changes[-1].id if changes else head

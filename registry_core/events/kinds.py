@@ -65,3 +65,19 @@ _CONSISTENCY = {
     EventKind.KNOWLEDGE_REMEMBERED: "eventual",
     EventKind.ARTIFACT_STORED: "eventual",
 }
+
+CHANGES = frozenset(
+    {
+        EventKind.PACKAGE_PUBLISHED,
+        EventKind.RELEASE_HELD,
+        EventKind.RELEASE_RELEASED,
+        EventKind.RELEASE_REJECTED,
+        EventKind.RELEASE_REVOKED,
+        EventKind.PACKAGE_YANKED,
+        EventKind.PACKAGE_UNYANKED,
+        EventKind.VISIBILITY_CHANGED,
+        EventKind.CHANNEL_MOVED,
+        EventKind.TRUST_CHANGED,
+    }
+)
+"""Kinds after which what is said of a package may be something else."""

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from registry_core.events.feed import POLL
-from registry_core.events.kinds import EventKind
+from registry_core.events.kinds import CHANGES
 from registry_core.search import Behind, Change, Entry, Put, Remove, SearchIndex
 
 if TYPE_CHECKING:
@@ -24,18 +24,6 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Events that are read, and applied to the index in one transaction, at a time."""
-
-_CHANGES = frozenset(
-    {
-        EventKind.PACKAGE_PUBLISHED,
-        EventKind.RELEASE_HELD,
-        EventKind.RELEASE_RELEASED,
-        EventKind.RELEASE_REVOKED,
-        EventKind.PACKAGE_YANKED,
-        EventKind.PACKAGE_UNYANKED,
-        EventKind.VISIBILITY_CHANGED,
-    }
-)
 
 
 class Indexer:
@@ -76,11 +64,11 @@ class Indexer:
 
     async def lag(self) -> float:
         """Return for how many seconds the oldest change has been waiting to be found."""
-        waiting = await self._journal.log.since(await self._index.position(), 1, _CHANGES)
+        waiting = await self._journal.log.since(await self._index.position(), 1, CHANGES)
         return max((self._journal.now() - waiting[0].at).total_seconds(), 0.0) if waiting else 0.0
 
     async def _changes(self, events: Sequence[Event]) -> list[Change]:
-        ids = {event.payload["package_id"]: None for event in events if event.kind in _CHANGES}
+        ids = {event.payload["package_id"]: None for event in events if event.kind in CHANGES}
         there = await self._packages.indexable(list(ids))
         return [
             Put(_entry(*there[package_id])) if package_id in there else Remove(str(package_id))
