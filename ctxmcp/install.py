@@ -237,7 +237,9 @@ def _commit(stage: Stage, fetched: Sequence[_Fetched], lock: Lock) -> Changes:
 def _notes(plan: Sequence[Planned]) -> Iterator[str]:
     for release in plan:
         if release.yanked:
-            yield f"{release.ref} is yanked by its publisher: look for another version"
+            yield f"{release.ref} is yanked, or known to be bad: `trust` says why"
+        if release.deprecated:
+            yield f"{release.ref} is deprecated by its publisher: `trust` says what to use"
         if release.held:
             yield f"{release.ref} is held: nobody has looked yet at what a check found in it"
         if release.signer is None:

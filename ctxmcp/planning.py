@@ -140,7 +140,7 @@ def _check_release(release: Planned, *, wanted: bool, pinned: bool) -> None:
         raise Tampered("the registry's plan", expected="what was asked for", found=release.ref)
     if release.yanked and not pinned:
         raise Untrusted(
-            f"{release.ref} is yanked by its publisher",
+            f"{release.ref} is yanked, or known to be bad",
             hint=f"Ask for exactly {release.ref} if you need it all the same.",
         )
     if release.size > MAX_ARTIFACT:

@@ -171,6 +171,8 @@ def _(output: Inspected, marks: Marks) -> Iterator[str]:
     )
     yield f"signer {output.signer or 'none'}, sha256 {output.sha256}, {output.size} bytes"
     yield f"tokens: {output.cost.listed} when listed, {output.cost.read} when all is read"
+    if output.against:
+        yield f"AGAINST IT: {marks.inline(line(output.against))}"
     if output.withheld:
         yield f"NOT RELEASED: {line(output.withheld)}"
     if output.dependencies:

@@ -14,6 +14,7 @@ from registry_core.events.recorder import Recorder
 from registry_core.events.search import EventIndex
 from registry_core.events.summary import Summaries
 from registry_core.knowledge import Knowledge
+from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
 from registry_core.packages.store import Packages
 from registry_core.registry import Registry
@@ -56,6 +57,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             recorder=recorder,
             packages=packages,
             popular=Popular(journal, policy.names),
+            advisories=Advisories(journal, trust.weigh),
             tokens=Tokens(journal),
             blobs=_blobs(settings),
             index=index,

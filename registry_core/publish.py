@@ -55,6 +55,8 @@ class Published:
     candidate: Candidate
     report: Report
     visibility: Visibility
+    advisories: tuple[dict[str, str], ...] = ()
+    """Those in force against it, by id and summary; it was not refused for them."""
 
     @property
     def held(self) -> bool:
@@ -101,22 +103,27 @@ async def rehearse(
     binding = under or Binding(PackageName.parse(candidate.name), Version.parse(candidate.version))
     claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
     package = await registry.packages.admit(claim, caller)
-    known = await _known(registry, package, binding)
+    known = await _known(registry, package, candidate, binding)
     report = await _work(partial(verify, candidate, binding, known), here=few and is_ready())
     report = registry.policy.applied(report)
     if report.blocking:
         raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility
-    return Published(binding.name, binding.version, candidate, report, visibility)
+    bad = tuple({"id": one.id, "summary": one.summary} for one in known.advisories or ())
+    return Published(binding.name, binding.version, candidate, report, visibility, bad)
 
 
-async def _known(registry: Registry, package: Package | None, binding: Binding) -> Known:
+async def _known(
+    registry: Registry, package: Package | None, candidate: Candidate, binding: Binding
+) -> Known:
     """Look up what the checks cannot know of the bytes alone."""
     naming = None
     if package is None or not package.releases:
         near = await registry.popular.near(binding.name)
         naming = Naming(binding.name, near, registry.policy.names.reserved)
-    return Known(await _before(registry, package, binding.version), naming)
+    digests = {candidate.sha256, *(file.sha256 for file in candidate.files)}
+    bad = await registry.advisories.against(binding.name, binding.version, digests)
+    return Known(await _before(registry, package, binding.version), naming, bad)
 
 
 async def _before(registry: Registry, package: Package | None, new: Version) -> Before | None:
@@ -181,6 +188,7 @@ def _new_release(rehearsed: Published) -> NewRelease:
             report=report.as_json(),
         ),
         state=State.HELD if report.held else State.RELEASED,
+        advisories=rehearsed.advisories,
         why_held="; ".join(dict.fromkeys(f.rule for f in report.held)) or None,
     )
 

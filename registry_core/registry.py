@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from registry_core.events.search import EventIndex
     from registry_core.events.summary import Summaries
     from registry_core.knowledge import Knowledge
+    from registry_core.packages.advisories import Advisories
     from registry_core.packages.popular import Popular
     from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
@@ -34,6 +35,7 @@ class Registry:
     recorder: Recorder
     packages: Packages
     popular: Popular
+    advisories: Advisories
     tokens: Tokens
     blobs: Blobs
     index: SearchIndex

@@ -163,7 +163,7 @@ def _fits(wanted: _Wanted, package: Package, release: Release) -> bool:
     selector = wanted.selector
     if isinstance(selector, Version):
         return release.version == selector
-    if release.yanked:
+    if release.avoided:
         return False
     if isinstance(selector, Range):
         return selector.holds(release.version)
@@ -177,10 +177,10 @@ def _conflict(wanted: Sequence[_Wanted], known: Mapping[PackageName, Package]) -
     name, reasons = next(iter(by_name.items()))
     if name not in known:
         return NotFound(f"{'; '.join(reasons)}, and there is no package {name}")
-    there = ", ".join(str(r.version) for r in known[name].releases[:5] if not r.yanked)
+    there = ", ".join(str(r.version) for r in known[name].releases[:5] if not r.avoided)
     return DependencyConflict(
         f"no version of {name} satisfies everybody: {'; '.join(reasons)}",
-        hint=f"There are {there or 'only yanked ones'}.",
+        hint=f"There are {there or 'only ones to avoid'}.",
     )
 
 

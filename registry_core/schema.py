@@ -87,6 +87,8 @@ packages = Table(
     Column("release_count", Integer, nullable=False, default=0),
     Column("downloads", Integer, nullable=False, default=0),
     Column("channels", JSON, nullable=False, default=dict),  # name -> release id
+    Column("deprecated", Text),  # why; null: it is not
+    Column("replacement", String(100)),
     UniqueConstraint("namespace", "name"),
 )
 
@@ -116,6 +118,7 @@ releases = Table(
     Column("state", String(8), nullable=False),  # released, held, rejected, revoked
     Column("state_reason", Text),  # why it is held, or what a reviewer said
     Column("state_by", String(100)),  # who decided; null: the checks
+    Column("advisories", JSON, nullable=False, default=list),  # id and summary of each in force
     Column("downloads", Integer, nullable=False, default=0),
     UniqueConstraint("package_id", "precedence"),
     Index(
@@ -134,6 +137,29 @@ release_details = Table(
     Column("readme", Text, nullable=False),
     Column("body", Text, nullable=False),  # what search reads, bounded
     Column("report", JSON, nullable=False),
+)
+
+advisories = Table(
+    "advisories",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("published_at", Moment, nullable=False),
+    Column("modified_at", Moment, nullable=False),
+    Column("withdrawn_at", Moment),
+    Column("summary", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("package", String(100), index=True),  # null: known by its bytes alone
+    Column("introduced", String(64), nullable=False),  # the first version; 0: all up to `fixed`
+    Column("fixed", String(64)),
+    Column("sha256", JSON, nullable=False),
+    Column("written_by", String(100), nullable=False),
+)
+
+advisory_digests = Table(
+    "advisory_digests",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # of a file or an artifact
+    Column("advisory_id", ForeignKey("advisories.id"), primary_key=True),
 )
 
 events = Table(

@@ -3,7 +3,8 @@
 `judge` is pure: it weighs what is recorded. Nothing is claimed that no check looked at; the last
 reason of every verdict says what that is.
 
-    refuse    its own check failed, it is held or was not let in, or it was withdrawn
+    refuse    its own check failed, it is held or was not let in, an advisory speaks
+              against it, or it was withdrawn
     caution   usable, and something is missing or has changed: no signature, a new key, warnings
     trusted   signed by the key that signed every earlier release, and no check found anything
 """
@@ -58,6 +59,8 @@ def _refusals(release: Release, report: Report) -> Iterator[str]:
         yield _withheld(release)
     for finding in report.blocking:
         yield f"{finding.rule}: {finding.message}"
+    for known in release.advisories:
+        yield f"advisory {known['id']}: {known['summary']}"
     if release.yanked:
         yield f"yanked by its publisher: {release.yank_reason or 'no reason given'}"
 
@@ -85,6 +88,9 @@ def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]
         if finding.severity in DOUBTS:
             held = "held: " if finding.severity is Severity.HOLD else ""
             yield f"{held}{finding.rule}: {finding.message}"
+    if package.deprecated is not None:
+        instead = f"; use {package.replacement}" if package.replacement else ""
+        yield f"deprecated by its publisher: {package.deprecated}{instead}"
     if release.state is State.RELEASED and release.state_by:
         yield f"released after review by {release.state_by}: {release.state_reason}"
 

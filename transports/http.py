@@ -36,7 +36,7 @@ from registry_core.events.tally import Tally
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
-from transports.dialects import ctxpkg, leanctx
+from transports.dialects import ctxpkg, leanctx, osv
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -104,7 +104,7 @@ def create_app(
                 await following
 
     app = Starlette(
-        routes=[*leanctx.routes(), *ctxpkg.routes(), *mcp_http.routes()],
+        routes=[*leanctx.routes(), *ctxpkg.routes(), *osv.routes(), *mcp_http.routes()],
         middleware=_guards(access, limits, meter),
         exception_handlers={
             RegistryError: _registry_error,

@@ -491,7 +491,7 @@ ROWS: Mapping[str, Row] = {
         )
     ),
     "GET /api/v1/packages/{ns}/{name}/{version}/download": Row(
-        gives="application/octet-stream", answer={}
+        query={"include_held": _text()}, gives="application/octet-stream", answer={}
     ),
     "GET /api/v1/packages/{ns}/{name}/{version}/trust": Row(
         answer=_object("trust_report", trust_report={"type": "object"})
@@ -508,6 +508,9 @@ ROWS: Mapping[str, Row] = {
             artifact_sha256=_text(),
             size_bytes=_number(),
             trust_report={"type": "object"},
+            held={"type": "boolean"},
+            held_because=_list({"type": "object"}),
+            next=_text(),
         ),
     ),
     "DELETE /api/v1/packages/{ns}/{name}/{version}": Row(
@@ -517,6 +520,12 @@ ROWS: Mapping[str, Row] = {
     ),
     "POST /api/v1/packages/{ns}/{name}/{version}/unyank": Row(
         answer=_object("unyanked", unyanked=_text())
+    ),
+    "GET /api/v1/osv/index.json": Row(
+        answer=_object("advisories", advisories=_list(_object("id modified", id=_text())))
+    ),
+    "GET /api/v1/osv/{id}.json": Row(
+        answer=_object("schema_version id modified", schema_version=_text(), id=_text())
     ),
 }
 """By method and path, as the routes have them."""

@@ -15,6 +15,7 @@ import click
 
 from ctxmcp.terminal import Paper, aligned, one_line
 from registry_core.operation import Model
+from registry_core.operations.advisories import AdvisoryEntry, AdvisoryList
 from registry_core.operations.changing import ChannelState, StateNow, VisibilityState, YankState
 from registry_core.operations.download import Located
 from registry_core.operations.inspect import Inspected
@@ -74,6 +75,7 @@ def _inspect(output: Inspected, on: Paper) -> Sequence[str]:
 
 def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
     facts = {
+        "against it": output.against,
         "withheld": output.withheld,
         "author": output.author,
         "license": output.license,
@@ -222,6 +224,27 @@ def _waiting(release: HeldRelease, on: Paper) -> Iterator[str]:
 @lines.register(StateNow)
 def _state_now(output: StateNow, on: Paper) -> Sequence[str]:
     return [f"{output.ref} is {output.state}: {one_line(output.reason)}"]
+
+
+@lines.register(AdvisoryList)
+def _advisories(output: AdvisoryList, on: Paper) -> Sequence[str]:
+    if not output.advisories:
+        return ["there are no advisories"]
+    shown = [line for one in output.advisories for line in _advisory(one, on)]
+    return [*shown, f"more: --cursor {output.next}"] if output.next else shown
+
+
+@lines.register(AdvisoryEntry)
+def _advisory(output: AdvisoryEntry, on: Paper) -> Sequence[str]:
+    withdrawn = "  withdrawn" if output.withdrawn else ""
+    versions = f" from {output.introduced}" + (f" to before {output.fixed}" * bool(output.fixed))
+    about = f"{output.package}{versions}" if output.package else "wherever the bytes turn up"
+    return [
+        f"{_bold(output.id)}  {about}{withdrawn}",
+        *_wrapped(one_line(output.summary), on),
+        *(f"  sha256 {digest}" for digest in output.sha256),
+        *(f"  found on {ref}" for ref in output.affected),
+    ]
 
 
 @lines.register(Located)

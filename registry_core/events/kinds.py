@@ -34,6 +34,12 @@ class EventKind(StrEnum):
     """A release was taken out of resolution; its bytes stay."""
     PACKAGE_UNYANKED = "package_unyanked"
     """A yank was taken back."""
+    PACKAGE_DEPRECATED = "package_deprecated"
+    """A publisher told everybody to use something else, or took that back."""
+    ADVISORY_PUBLISHED = "advisory_published"
+    """A reviewer told of something known to be bad."""
+    ADVISORY_WITHDRAWN = "advisory_withdrawn"
+    """An advisory does not hold any more."""
     VISIBILITY_CHANGED = "visibility_changed"
     """An owner made a package public or private."""
     CHANNEL_MOVED = "channel_moved"
@@ -76,7 +82,10 @@ CHANGES = frozenset(
         EventKind.PACKAGE_YANKED,
         EventKind.PACKAGE_UNYANKED,
         EventKind.VISIBILITY_CHANGED,
+        EventKind.PACKAGE_DEPRECATED,
         EventKind.CHANNEL_MOVED,
+        EventKind.ADVISORY_PUBLISHED,
+        EventKind.ADVISORY_WITHDRAWN,
         EventKind.TRUST_CHANGED,
     }
 )

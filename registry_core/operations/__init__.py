@@ -24,7 +24,8 @@ from registry_core.errors import (
 from registry_core.events import Audited, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
-from registry_core.operations.changing import channel, revoke, unyank, visibility, yank
+from registry_core.operations.advisories import advise, advisories
+from registry_core.operations.changing import channel, deprecate, revoke, unyank, visibility, yank
 from registry_core.operations.download import download
 from registry_core.operations.inspect import inspect
 from registry_core.operations.install import install
@@ -65,8 +66,11 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         file,
         yank,
         unyank,
+        deprecate,
         review,
         revoke,
+        advise,
+        advisories,
         visibility,
         channel,
         session_get,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from registry_core.callers import Scope
-from registry_core.errors import Forbidden, InvalidName, NotFound
+from registry_core.errors import Forbidden, Invalid, InvalidName, NotFound
 from registry_core.formats import Visibility
 from registry_core.names import PackageName
 from registry_core.operation import Model, operation
@@ -60,6 +60,24 @@ class StateNow(Model):
     ref: str
     state: State
     reason: str
+
+
+class Deprecate(Model):
+    """The package that nobody should begin with, and what to use instead."""
+
+    name: str = Field(max_length=MOST_REFERENCE, description="@ns/name")
+    reason: str = Field("", max_length=500, description="Shown to everybody.")
+    replacement: str = Field("", max_length=100, description="@ns/name to use instead.")
+    lift: bool = Field(default=False, description="Take the deprecation back.")
+
+
+class Deprecation(Model):
+    """How the package stands now."""
+
+    name: str
+    deprecated: bool
+    reason: str = ""
+    replacement: str = ""
 
 
 class SetVisibility(Model):
@@ -127,6 +145,27 @@ async def revoke(registry: Registry, caller: Caller, given: Revoke) -> StateNow:
     name, version = exact(given.ref)
     gone = await registry.packages.revoke(name, version, given.reason, caller)
     return StateNow(ref=f"{name}@{gone.version}", state=gone.state, reason=gone.state_reason or "")
+
+
+@operation(
+    title="Deprecate a package", scope=Scope.PUBLISH, writes=True, ends_in=_ENDS_IN, toolset="more"
+)
+async def deprecate(registry: Registry, caller: Caller, given: Deprecate) -> Deprecation:
+    """Tell everybody to use another package; what is there goes on resolving."""
+    name = PackageName.parse(given.name)
+    replacement = str(PackageName.parse(given.replacement)) if given.replacement else None
+    if not given.lift and not given.reason.strip():
+        raise Invalid("deprecate: reason is missing", hint="Or --lift to take it back.")
+    reason = None if given.lift else given.reason
+    package = await registry.packages.deprecate(
+        name, reason, None if given.lift else replacement, caller
+    )
+    return Deprecation(
+        name=str(name),
+        deprecated=package.deprecated is not None,
+        reason=package.deprecated or "",
+        replacement=package.replacement or "",
+    )
 
 
 @operation(

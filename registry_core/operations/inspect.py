@@ -79,6 +79,7 @@ class Inspected(Model):
     visibility: str
     published_at: str
     yanked: bool
+    against: str = Field("", json_schema_extra=package_text())
     withheld: str = Field("", description="held, rejected or revoked.")
     trust: str
     signer: str | None
@@ -116,6 +117,7 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         visibility=package.visibility,
         published_at=release.published_at.isoformat(),
         yanked=release.yanked,
+        against=_against(package, release),
         withheld=_withheld(release),
         trust=standing(release),
         signer=release.signer,
@@ -130,6 +132,13 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         cost=_cost(package, release, sum(file["size"] for file in details.files)),
         content=Text(path=whole[0], text=text, offset=given.offset, total=len(whole[1])),
     )
+
+
+def _against(package: Package, release: Release) -> str:
+    """Say what its publisher, or an advisory, says against using it."""
+    instead = f"; use {package.replacement}" if package.replacement else ""
+    old = f"deprecated: {package.deprecated}{instead}" if package.deprecated else ""
+    return "; ".join(filter(None, [release.why_avoided, old]))
 
 
 def _withheld(release: Release) -> str:

@@ -57,6 +57,7 @@ class Planned(Model):
     signer: str | None
     yanked: bool
     held: bool = False
+    deprecated: bool = False
     requested: bool = Field(description="False: a dependency of another.")
     dependencies: list[str] = Field(description="@ns/name range, as declared.")
 
@@ -121,7 +122,8 @@ def _planned(registry: Registry, choice: Choice, *, requested: bool) -> Planned:
         size=release.size,
         media_type=release.media_type,
         signer=release.signer,
-        yanked=release.yanked,
+        yanked=release.avoided,
+        deprecated=choice.package.deprecated is not None,
         held=release.held,
         requested=requested,
         dependencies=[f"{d['name']} {d['requirement']}".strip() for d in release.dependencies],

@@ -63,12 +63,25 @@ class Release:
     state: State
     state_reason: str | None
     state_by: str | None
+    advisories: tuple[dict[str, Any], ...]
+    """`id` and `summary` of each that is in force against it."""
     downloads: int
 
     @property
     def yanked(self) -> bool:
         """Whether nothing resolves to it any more unless it is named exactly."""
         return self.yanked_at is not None
+
+    @property
+    def avoided(self) -> bool:
+        """Whether nothing resolves to it unless it is named exactly: yanked, or known to be bad."""
+        return self.yanked or bool(self.advisories)
+
+    @property
+    def why_avoided(self) -> str:
+        """What whoever names it exactly has to know; empty where nothing speaks against it."""
+        known = [f"advisory {a['id']}: {a['summary']}" for a in self.advisories]
+        return "; ".join([*known, *([self.yank_reason or "yanked"] if self.yanked else [])])
 
     @property
     def held(self) -> bool:
@@ -93,6 +106,9 @@ class Summary:
     updated_at: datetime
     release_count: int
     downloads: int
+    deprecated: str | None
+    """Why its publisher wants nobody to begin with it."""
+    replacement: str | None
     latest: Release | None
 
     @property
@@ -127,8 +143,8 @@ class Package(Summary):
     def pick(self, selector: Version | Range | str | None) -> Release:
         """Choose a release as a reference asks for it.
 
-        An exact version may be yanked; a range, a channel or "latest" never finds a yanked one,
-        and nothing finds a withheld one. Raises NothingMatches, Held, Revoked.
+        An exact version may be yanked or have an advisory; a range or "latest" never finds such a
+        one, and nothing finds a withheld one. Raises NothingMatches, Held, Revoked.
         """
         gone = next((r for r in self.withheld if r.version == selector), None)
         if gone is not None:
@@ -136,10 +152,10 @@ class Package(Summary):
         if isinstance(selector, Version):
             found = [r for r in self.releases if r.version == selector]
         elif isinstance(selector, Range):
-            found = [r for r in self.releases if not r.yanked and selector.holds(r.version)]
+            found = [r for r in self.releases if not r.avoided and selector.holds(r.version)]
             found.sort(key=lambda r: r.version, reverse=True)
         elif selector is None:
-            found = [r for r in self.releases if not r.yanked]
+            found = [r for r in self.releases if not r.avoided]
         else:
             found = [r for r in self.releases if r.id == self.channels.get(selector)]
         if not found:
@@ -163,14 +179,25 @@ class Package(Summary):
 
     def _why_nothing(self, selector: Version | Range | str | None) -> str:
         if selector is None:
-            return f"every version of {self.name} is {'yanked' if self.releases else 'withheld'}"
+            return f"every version of {self.name} is {self._why_all()}"
         word = {Version: "version", Range: "version in"}.get(type(selector), "channel")
         return f"{self.name} has no {word} {selector}"
 
+    def _why_all(self) -> str:
+        if not self.releases:
+            return "withheld"
+        return "yanked" if all(r.yanked for r in self.releases) else "yanked or has an advisory"
+
     def _known(self) -> str:
-        there = [f"{r.version}{' (yanked)' if r.yanked else ''}" for r in self.releases[:5]]
+        there = [f"{r.version}{_mark(r)}" for r in self.releases[:5]]
         more = ", …" if len(self.releases) > 5 else ""
         return f"There are {', '.join(there)}{more}." if there else ""
+
+
+def _mark(release: Release) -> str:
+    if release.yanked:
+        return " (yanked)"
+    return f" ({release.advisories[0]['id']})" if release.advisories else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +243,4 @@ class NewRelease(Claim):
     details: Details
     state: State = State.RELEASED
     why_held: str | None = None
+    advisories: tuple[dict[str, Any], ...] = ()

@@ -90,7 +90,7 @@ class Packages:
     async def find(self, name: PackageName, caller: Caller) -> Package:
         """Return a package that the caller may see. Raises NotFound for every other."""
         async with self._journal.database.read() as connection:
-            package = await _load(connection, name)
+            package = await load(connection, name)
         if package is None or not _exists_for(caller, package):
             raise NotFound(
                 f"no package {name}",
@@ -181,7 +181,7 @@ class Packages:
         Returns the package as it is, None where this is its first release.
         """
         async with self._journal.database.read() as connection:
-            package = await _load(connection, claim.name)
+            package = await load(connection, claim.name)
         _refuse(package, claim, caller)
         return package
 
@@ -193,12 +193,14 @@ class Packages:
 
         async def work(connection: AsyncConnection) -> Visibility:
             await claim_namespace(self._journal, connection, new.name.namespace, caller)
-            package = await _load(connection, new.name)
+            package = await load(connection, new.name)
             _refuse(package, new, caller)
             now = self._journal.now()
             package_id = package.id if package else await _insert_package(connection, new, now)
             release_id = await _insert_release(connection, new, package_id, now, caller)
-            if new.state is State.RELEASED:
+            if new.advisories:
+                await settle(connection, new.name, now)
+            elif new.state is State.RELEASED:
                 newest = _latest_with(package, new.version, release_id)
                 await connection.execute(
                     _RELEASED, {"of": package_id, "newest": newest, "now": now}
@@ -292,7 +294,7 @@ class Packages:
                 # Private also when it becomes public: until now nobody else knew the name.
                 await self._journal.append(
                     connection,
-                    _about(
+                    about(
                         package,
                         EventKind.VISIBILITY_CHANGED,
                         caller,
@@ -300,6 +302,27 @@ class Packages:
                         private=True,
                     ),
                 )
+            return await _owned(connection, name, caller)
+
+        return await self._journal.write(work)
+
+    async def deprecate(
+        self, name: PackageName, reason: str | None, replacement: str | None, caller: Caller
+    ) -> Package:
+        """Tell everybody to use something else; without a reason take that back."""
+
+        async def work(connection: AsyncConnection) -> Package:
+            package = await _owned(connection, name, caller)
+            if (package.deprecated, package.replacement) == (reason, replacement):
+                return package
+            await connection.execute(
+                update(packages)
+                .where(packages.c.id == package.id)
+                .values(deprecated=reason, replacement=replacement)
+            )
+            payload = {"reason": reason, "replacement": replacement}
+            draft = about(package, EventKind.PACKAGE_DEPRECATED, caller, payload)
+            await self._journal.append(connection, draft)
             return await _owned(connection, name, caller)
 
         return await self._journal.write(work)
@@ -319,7 +342,7 @@ class Packages:
             )
             await self._journal.append(
                 connection,
-                _about(
+                about(
                     package,
                     EventKind.CHANNEL_MOVED,
                     caller,
@@ -374,30 +397,17 @@ class Packages:
             await connection.execute(
                 update(releases).where(releases.c.id == release.id).values(values)
             )
-            after = await _settle(connection, name, now)
+            after = await settle(connection, name, now)
             payload = _of(release) | {"reason": act.reason}
-            await self._journal.append(connection, _about(package, act.kind, caller, payload))
-            await self._tell(connection, (package, release), after, act.kind, caller)
+            await self._journal.append(connection, about(package, act.kind, caller, payload))
+            draft = await verdict_changed(
+                connection, self._weigh, (package, release), after, act.kind, caller
+            )
+            if draft is not None:
+                await self._journal.append(connection, draft)
             return after.exactly(version)
 
         return await self._journal.write(work)
-
-    async def _tell(
-        self,
-        connection: AsyncConnection,
-        before: tuple[Package, Release],
-        after: Package,
-        because: EventKind,
-        caller: Caller,
-    ) -> None:
-        """Write that the verdict on a release is another one, where it is."""
-        report = (await connection.execute(_REPORT, {"of": before[1].id})).scalar_one()
-        release = after.exactly(before[1].version)
-        was, now = self._weigh(*before, report), self._weigh(after, release, report)
-        if was != now:
-            payload = {"verdict": now, "was": was, "because": because.value}
-            draft = _about(after, EventKind.TRUST_CHANGED, caller, _of(release) | payload)
-            await self._journal.append(connection, draft)
 
 
 _DECIDED = {
@@ -474,7 +484,26 @@ def _behind(name: PackageName) -> ColumnElement[bool]:
     return (packages.c.namespace > name.namespace) | later
 
 
-async def _load(connection: AsyncConnection, name: PackageName) -> Package | None:
+async def verdict_changed(
+    connection: AsyncConnection,
+    weigh: Weigh,
+    before: tuple[Package, Release],
+    after: Package,
+    because: EventKind,
+    caller: Caller,
+) -> Draft | None:
+    """Say that the verdict on a release is another one, where it is."""
+    report = (await connection.execute(_REPORT, {"of": before[1].id})).scalar_one()
+    release = after.exactly(before[1].version)
+    was, now = weigh(*before, report), weigh(after, release, report)
+    if was == now:
+        return None
+    payload = {"verdict": now, "was": was, "because": because.value}
+    return about(after, EventKind.TRUST_CHANGED, caller, _of(release) | payload)
+
+
+async def load(connection: AsyncConnection, name: PackageName) -> Package | None:
+    """Read a package whole, in somebody's transaction."""
     rows = (await connection.execute(_LOAD, {"namespace": name.namespace, "name": name.name})).all()
     if not rows:
         return None
@@ -508,7 +537,7 @@ async def _changeable(
     caller: Caller,
     allowed: Callable[[Caller, str], bool],
 ) -> Package:
-    package = await _load(connection, name)
+    package = await load(connection, name)
     if package is None or not _exists_for(caller, package):
         raise NotFound(f"no package {name}")
     if not allowed(caller, name.namespace):
@@ -516,11 +545,11 @@ async def _changeable(
     return package
 
 
-async def _settle(connection: AsyncConnection, name: PackageName, now: datetime) -> Package:
-    """Write what a package says now, after a release of it changed."""
-    package = await _load(connection, name)
+async def settle(connection: AsyncConnection, name: PackageName, now: datetime) -> Package:
+    """Write what a package says now, after a release of it changed, and return it."""
+    package = await load(connection, name)
     assert package is not None  # noqa: S101 - it was changed in this transaction
-    latest = next((r.id for r in package.releases if not r.yanked), None)
+    latest = next((r.id for r in package.releases if not r.avoided), None)
     await connection.execute(
         update(packages)
         .where(packages.c.id == package.id)
@@ -557,6 +586,7 @@ async def _insert_release(
             "published_by": caller.name,
             "state": new.state.value,
             "state_reason": new.why_held,
+            "advisories": list(new.advisories),
             **new.row,
         },
     )
@@ -575,7 +605,7 @@ async def _insert_release(
 
 
 def _latest_with(package: Package | None, version: Version, release_id: int) -> int:
-    there = {r.version: r.id for r in (package.releases if package else ()) if not r.yanked}
+    there = {r.version: r.id for r in (package.releases if package else ()) if not r.avoided}
     return (there | {version: release_id})[newest_first([*there, version])[0]]
 
 
@@ -597,7 +627,7 @@ def _published(new: NewRelease, package_id: int, visibility: Visibility, caller:
     )
 
 
-def _about(
+def about(
     package: Package,
     kind: EventKind,
     caller: Caller,
@@ -605,6 +635,7 @@ def _about(
     *,
     private: bool = False,
 ) -> Draft:
+    """Make an event about a package."""
     return Draft(
         kind,
         caller.name,
@@ -630,6 +661,8 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "updated_at": mine["updated_at"],
         "release_count": mine["release_count"],
         "downloads": mine["downloads"],
+        "deprecated": mine["deprecated"],
+        "replacement": mine["replacement"],
     }
 
 
@@ -654,4 +687,5 @@ def _release(row: Row[Any]) -> Release | None:
     mine["tags"] = tuple(mine["tags"])
     mine["dependencies"] = tuple(mine["dependencies"])
     mine["state"] = State(mine["state"])
+    mine["advisories"] = tuple(mine["advisories"])
     return Release(**mine)

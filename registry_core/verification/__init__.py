@@ -21,6 +21,7 @@ write one module and add one line to `CHECKS`. What a registry knows and a packa
 
     change      it asks for no more than the version before
     names       a new name is not like one that is reserved or popular
+    advisories  none of its bytes, and not this version, are known to be bad
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from collections.abc import Iterator
 
 from registry_core.formats import Candidate
 from registry_core.verification import (
+    advisories,
     binding,
     change,
     coherence,
@@ -133,6 +135,8 @@ def _against(candidate: Candidate, report: Report, known: Known) -> Iterator[Sec
         yield change.section(candidate, report.signer, asked, known.before)
     if known.naming is not None:
         yield names.section(known.naming)
+    if known.advisories is not None:
+        yield advisories.section(candidate, known.advisories)
 
 
 def _section(check: Check, candidate: Candidate, binding: Binding | None) -> Section:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from registry_core.verification import advisories
 from registry_core.verification.names import Naming
 
 
@@ -36,3 +37,5 @@ class Known:
     before: Before | None = None
     naming: Naming | None = None
     """Where nothing was released under this name yet."""
+    advisories: tuple[advisories.Known, ...] | None = None
+    """What is in force against it."""

@@ -367,6 +367,8 @@ async def _package(registry: Registry, name: PackageName, caller: Caller) -> Ans
         "quality": None,
         "price": None,
     }
+    if found.deprecated is not None:
+        document |= {"deprecated": found.deprecated, "replacement": found.replacement}
     return _about_package(found, refusals.encode(document), _JSON)
 
 
@@ -376,11 +378,11 @@ def _version(release: Release) -> dict[str, Any]:
         "artifact_sha256": release.sha256,
         "size_bytes": release.size,
         "signer_public_key": release.signer,
-        "yanked": release.yanked,
+        "yanked": release.avoided,
         "downloads": release.downloads,
         "published_at": _moment(release.published_at),
     }
-    return entry | ({"yank_reason": release.yank_reason} if release.yanked else {})
+    return entry | ({"yank_reason": release.why_avoided} if release.avoided else {})
 
 
 async def _trust(registry: Registry, name: PackageName, version: str, caller: Caller) -> Answer:
@@ -407,13 +409,13 @@ async def _download(
         ("x-ctxpkg-sha256", release.sha256),
         ("content-disposition", f'attachment; filename="{filename}"'),
     ]
-    yanked = [("x-ctxpkg-yanked", "true")] if release.yanked else []
+    yanked = [("x-ctxpkg-yanked", "true")] if release.avoided else []
     ready = _about_package(
         found,
         await registry.blobs.get(release.sha256),
         "application/octet-stream",
         # The bytes never change, the mark may: a cache that asks again has to see a new ETag.
-        etag=f"{release.sha256}{'-yanked' if release.yanked else ''}",
+        etag=f"{release.sha256}{'-yanked' if release.avoided else ''}",
         headers=[*headers, *yanked],
         of=release,
     )

@@ -63,6 +63,34 @@ def upgrade() -> None:
     op.create_index("ix_facts_key", "facts", ["workspace", "category", "key"], unique=False)
 
     op.create_table(
+        "advisories",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("modified_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
+        sa.Column("package", sa.String(length=100), nullable=True),
+        sa.Column("introduced", sa.String(length=64), nullable=False),
+        sa.Column("fixed", sa.String(length=64), nullable=True),
+        sa.Column("sha256", sa.JSON(), nullable=False),
+        sa.Column("written_by", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_advisories")),
+    )
+    op.create_index("ix_advisories_package", "advisories", ["package"], unique=False)
+
+    op.create_table(
+        "advisory_digests",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("advisory_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["advisory_id"],
+            ["advisories.id"],
+            name=op.f("fk_advisory_digests_advisory_id"),
+        ),
+        sa.PrimaryKeyConstraint("sha256", "advisory_id", name=op.f("pk_advisory_digests")),
+    )
+    op.create_table(
         "namespaces",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -92,6 +120,8 @@ def upgrade() -> None:
         sa.Column("release_count", sa.Integer(), nullable=False),
         sa.Column("downloads", sa.Integer(), nullable=False),
         sa.Column("channels", sa.JSON(), nullable=False),
+        sa.Column("deprecated", sa.Text(), nullable=True),
+        sa.Column("replacement", sa.String(length=100), nullable=True),
         sa.ForeignKeyConstraint(
             ["namespace"], ["namespaces.name"], name=op.f("fk_packages_namespace")
         ),
@@ -144,6 +174,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("state_reason", sa.Text(), nullable=True),
         sa.Column("state_by", sa.String(length=100), nullable=True),
+        sa.Column("advisories", sa.JSON(), nullable=False),
         sa.Column("downloads", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["package_id"], ["packages.id"], name=op.f("fk_releases_package_id")
