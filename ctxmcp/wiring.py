@@ -16,6 +16,7 @@ from registry_core.events.summary import Summaries
 from registry_core.knowledge import Knowledge
 from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
+from registry_core.packages.rescans import Rescans
 from registry_core.packages.store import Packages
 from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
@@ -58,6 +59,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             packages=packages,
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
+            rescans=Rescans(journal, trust.weigh),
             tokens=Tokens(journal),
             blobs=_blobs(settings),
             index=index,

@@ -24,7 +24,16 @@ from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.names import PackageName, Version
 from registry_core.packages import Claim, Details, NewRelease, State
-from registry_core.verification import Before, Binding, Known, Naming, Report, is_ready, verify
+from registry_core.verification import (
+    Before,
+    Binding,
+    Known,
+    Naming,
+    Report,
+    is_ready,
+    rules_of_today,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,6 +195,7 @@ def _new_release(rehearsed: Published) -> NewRelease:
             readme=_storable(candidate.readme, MAX_README),
             body=_storable(_body(candidate), MAX_BODY),
             report=report.as_json(),
+            rules=rules_of_today(report.policy),
         ),
         state=State.HELD if report.held else State.RELEASED,
         advisories=rehearsed.advisories,

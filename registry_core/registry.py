@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from registry_core.knowledge import Knowledge
     from registry_core.packages.advisories import Advisories
     from registry_core.packages.popular import Popular
+    from registry_core.packages.rescans import Rescans
     from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
@@ -36,6 +37,7 @@ class Registry:
     packages: Packages
     popular: Popular
     advisories: Advisories
+    rescans: Rescans
     tokens: Tokens
     blobs: Blobs
     index: SearchIndex

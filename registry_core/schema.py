@@ -136,6 +136,17 @@ release_details = Table(
     Column("files", JSON, nullable=False),
     Column("readme", Text, nullable=False),
     Column("body", Text, nullable=False),  # what search reads, bounded
+    Column("report", JSON, nullable=False),  # the newest
+    Column("rules", String(64), nullable=False, index=True),  # the rule sets it went by
+)
+
+reports = Table(
+    "reports",  # of releases that were scanned again: every report, also the first
+    metadata,
+    Column("artifact_sha256", String(64), primary_key=True),
+    Column("rules", String(64), primary_key=True),
+    Column("made_at", Moment, nullable=False),
+    Column("outcome", String(8), nullable=False),
     Column("report", JSON, nullable=False),
 )
 

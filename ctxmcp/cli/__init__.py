@@ -36,6 +36,7 @@ _PROGRAM = {
     "pack": "files",
     "keygen": "files",
     "token": "tokens",
+    "rescan": "scanning",
     "serve": "serving",
     "mcp": "serving",
     "demo": "first",

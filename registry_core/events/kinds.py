@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     """A release was taken out of resolution; its bytes stay."""
     PACKAGE_UNYANKED = "package_unyanked"
     """A yank was taken back."""
+    RELEASE_RESCANNED = "release_rescanned"
+    """Today's rules find something else in a release than those before."""
     PACKAGE_DEPRECATED = "package_deprecated"
     """A publisher told everybody to use something else, or took that back."""
     ADVISORY_PUBLISHED = "advisory_published"
@@ -82,6 +84,7 @@ CHANGES = frozenset(
         EventKind.PACKAGE_YANKED,
         EventKind.PACKAGE_UNYANKED,
         EventKind.VISIBILITY_CHANGED,
+        EventKind.RELEASE_RESCANNED,
         EventKind.PACKAGE_DEPRECATED,
         EventKind.CHANNEL_MOVED,
         EventKind.ADVISORY_PUBLISHED,

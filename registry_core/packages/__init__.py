@@ -209,6 +209,9 @@ class Details:
     readme: str
     body: str
     report: dict[str, Any]
+    """The newest, as it is stored."""
+    rules: str = ""
+    """The digest of the rule sets that it went by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ class Packages:
         statement = select(release_details).where(release_details.c.release_id == release.id)
         async with self._journal.database.read() as connection:
             row = (await connection.execute(statement)).one()
-        return Details(tuple(row.files), row.readme, row.body, row.report)
+        return Details(tuple(row.files), row.readme, row.body, row.report, row.rules)
 
     async def indexable(self, package_ids: Sequence[int]) -> Mapping[int, tuple[Summary, str]]:
         """Return what search reads of each package that has a release to resolve to."""
@@ -494,12 +494,23 @@ async def verdict_changed(
 ) -> Draft | None:
     """Say that the verdict on a release is another one, where it is."""
     report = (await connection.execute(_REPORT, {"of": before[1].id})).scalar_one()
-    release = after.exactly(before[1].version)
-    was, now = weigh(*before, report), weigh(after, release, report)
+    now = weigh(after, after.exactly(before[1].version), report)
+    return verdict_event(after, before[1], (weigh(*before, report), now), because, caller)
+
+
+def verdict_event(
+    package: Package,
+    release: Release,
+    verdicts: tuple[str, str],
+    because: EventKind,
+    caller: Caller,
+) -> Draft | None:
+    """Make the event of a verdict (before, now) that is another one."""
+    was, now = verdicts
     if was == now:
         return None
     payload = {"verdict": now, "was": was, "because": because.value}
-    return about(after, EventKind.TRUST_CHANGED, caller, _of(release) | payload)
+    return about(package, EventKind.TRUST_CHANGED, caller, _of(release) | payload)
 
 
 async def load(connection: AsyncConnection, name: PackageName) -> Package | None:
@@ -599,6 +610,7 @@ async def _insert_release(
             "readme": new.details.readme,
             "body": new.details.body,
             "report": new.details.report,
+            "rules": new.details.rules,
         },
     )
     return release_id

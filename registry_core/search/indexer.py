@@ -68,7 +68,8 @@ class Indexer:
         return max((self._journal.now() - waiting[0].at).total_seconds(), 0.0) if waiting else 0.0
 
     async def _changes(self, events: Sequence[Event]) -> list[Change]:
-        ids = {event.payload["package_id"]: None for event in events if event.kind in CHANGES}
+        changed = [event.payload.get("package_id") for event in events if event.kind in CHANGES]
+        ids = dict.fromkeys(number for number in changed if number is not None)
         there = await self._packages.indexable(list(ids))
         return [
             Put(_entry(*there[package_id])) if package_id in there else Remove(str(package_id))

@@ -26,6 +26,8 @@ write one module and add one line to `CHECKS`. What a registry knows and a packa
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 
 from registry_core.formats import Candidate
@@ -75,6 +77,7 @@ __all__ = [
     "Section",
     "Severity",
     "is_ready",
+    "rules_of_today",
     "verify",
 ]
 
@@ -110,6 +113,13 @@ model or a human has to read."""
 def is_ready() -> bool:
     """Whether `verify` starts at once; the first one compiles rules, which may take seconds."""
     return secrets.is_ready()
+
+
+def rules_of_today(policy: str) -> str:
+    """Name the rule sets that a report is made by now, under a policy of this digest."""
+    sets = {name: rules() for name, rules in sorted(_RULES.items())}
+    text = json.dumps([sets, policy], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def verify(

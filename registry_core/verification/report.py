@@ -12,6 +12,8 @@ The stored form of a report is `as_json`: plain values, stable order, no clock.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -146,6 +148,12 @@ class Report:
     def with_(self, *sections: Section) -> Report:
         """Return the report with what else was found before the release is recorded."""
         return replace(self, sections=(*self.sections, *sections))
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the report as it is stored."""
+        text = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
     @property
     def outcome(self) -> Outcome:

@@ -61,3 +61,14 @@ def test_a_reviewer_lists_and_decides(shell: Shell) -> None:
     shell.ok("install", REF)
     shell.ok("revoke", REF, "Over.")
     assert "revoked, and not served any more: Over." in shell("trust", REF).out
+
+
+def test_scanning_again_says_what_it_did(shell: Shell) -> None:
+    shell.ok("publish", "suspect.ctxpkg")
+    assert shell.ok("rescan").out.strip() == "today's rules have looked at everything"
+    Path("policy.toml").write_text('[rules]\ninjection = "refuse"\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTXMCP_POLICY", "policy.toml")
+        done = shell.ok("rescan", "--json").json
+        assert (done["total"], done["scanned"], done["changed"]) == (1, 1, [REF])
+        assert "everything" in shell.ok("rescan").out

@@ -91,6 +91,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256", "advisory_id", name=op.f("pk_advisory_digests")),
     )
     op.create_table(
+        "reports",
+        sa.Column("artifact_sha256", sa.String(length=64), nullable=False),
+        sa.Column("rules", sa.String(length=64), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("report", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("artifact_sha256", "rules", name=op.f("pk_reports")),
+    )
+    op.create_table(
         "namespaces",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -201,8 +210,10 @@ def upgrade() -> None:
         sa.Column("readme", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("rules", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(
             ["release_id"], ["releases.id"], name=op.f("fk_release_details_release_id")
         ),
         sa.PrimaryKeyConstraint("release_id", name=op.f("pk_release_details")),
     )
+    op.create_index("ix_release_details_rules", "release_details", ["rules"], unique=False)
