@@ -7,6 +7,9 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_BLOBS_URL      s3://, gs://, az://; default: a folder in the data folder
     CTXMCP_BASE_URL       where clients reach this registry, for absolute download URLs
     CTXMCP_POLICY         file that says what findings do: refuse, hold, flag, off
+    CTXMCP_MODEL_URL      endpoint of a language model that reads what is published, such as
+                          http://127.0.0.1:11434/v1; with CTXMCP_MODEL, its name there,
+                          CTXMCP_MODEL_KEY, and CTXMCP_MODEL_SECONDS that it has for a package
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
@@ -50,6 +53,20 @@ APP = "ctxmcp"
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """A language model to read what is published."""
+
+    url: str
+    name: str
+    key: str
+    seconds: float
+
+    def __repr__(self) -> str:
+        """Leave the key out of every log."""
+        return f"Model(url={self.url!r}, name={self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the program was told."""
 
@@ -62,6 +79,7 @@ class Settings:
     blobs_url: str = ""
     base_url: str = ""
     policy_file: Path | None = None
+    model: Model | None = None
     registry: str = ""
     token: str = ""
     source_date: datetime | None = None
@@ -109,11 +127,27 @@ def read(
         database_url=environment.get("CTXMCP_DATABASE_URL", ""),
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
+        model=_model(environment),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
         source_date=_moment(environment.get("SOURCE_DATE_EPOCH", "")),
     )
+
+
+def _model(environment: Mapping[str, str]) -> Model | None:
+    """Read the four of the model. Raises Invalid for what cannot be meant."""
+    url, name = environment.get("CTXMCP_MODEL_URL", ""), environment.get("CTXMCP_MODEL", "")
+    if not url:
+        return None
+    if not url.startswith(("http://", "https://")) or not name:
+        raise Invalid(
+            "CTXMCP_MODEL_URL and CTXMCP_MODEL have to be an address and a name",
+            hint="Such as http://127.0.0.1:11434/v1 and qwen3:8b.",
+        )
+    text = environment.get("CTXMCP_MODEL_SECONDS") or "20"
+    seconds = _number("CTXMCP_MODEL_SECONDS", text, whole=False)
+    return Model(url, name, environment.get("CTXMCP_MODEL_KEY", ""), seconds)
 
 
 def _path(text: str) -> Path | None:

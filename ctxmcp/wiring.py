@@ -18,6 +18,7 @@ from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
 from registry_core.packages.rescans import Rescans
 from registry_core.packages.store import Packages
+from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
 from registry_core.search.indexer import Indexer
@@ -31,7 +32,7 @@ from registry_core.verification.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ctxmcp.settings import Settings
+    from ctxmcp.settings import Model, Settings
 
 
 @asynccontextmanager
@@ -71,6 +72,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             summaries=Summaries(journal.log),
             clock=_now,
             policy=policy,
+            reader=_reader(settings.model, stack),
             base_url=settings.base_url,
         )
 
@@ -79,6 +81,16 @@ def _blobs(settings: Settings) -> ObjectBlobs:
     if settings.blobs_url:
         return ObjectBlobs.at_url(settings.blobs_url)
     return ObjectBlobs.in_folder(settings.blobs_dir)
+
+
+def _reader(told: Model | None, stack: AsyncExitStack) -> Reader | None:
+    if told is None:
+        return None
+    from ctxmcp.model import ChatModel  # noqa: PLC0415 - the HTTP client is for who has a model
+
+    model = ChatModel(told.url, told.name, told.key)
+    stack.push_async_callback(model.close)
+    return Reader(model, told.seconds)
 
 
 def _policy(settings: Settings) -> Policy:

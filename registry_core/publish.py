@@ -2,7 +2,8 @@
 
     read     bytes -> Candidate; refuses what cannot be read one way only
     admit    may this caller publish this name and version; nothing written yet
-    verify   every check, against what is known beforehand; a blocking finding ends here
+    verify   every check, against what is known beforehand; a blocking finding ends here, and a
+             model may read on, where one is set
     store    the blob under its digest; a crash after it leaves a blob that nothing names
     record   one transaction: the release, what its package says now, and the event
 
@@ -31,6 +32,7 @@ from registry_core.verification import (
     Naming,
     Report,
     is_ready,
+    meaning,
     rules_of_today,
     verify,
 )
@@ -114,6 +116,8 @@ async def rehearse(
     package = await registry.packages.admit(claim, caller)
     known = await _known(registry, package, candidate, binding)
     report = await _work(partial(verify, candidate, binding, known), here=few and is_ready())
+    if registry.reader is not None and not report.blocking:
+        report = meaning.read(report, await registry.reader.look(candidate))
     report = registry.policy.applied(report)
     if report.blocking:
         raise Rejected(report)

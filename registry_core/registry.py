@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry_core.packages.popular import Popular
     from registry_core.packages.rescans import Rescans
     from registry_core.packages.store import Packages
+    from registry_core.reader import Reader
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
     from registry_core.sessions import Sessions
@@ -48,6 +49,8 @@ class Registry:
     event_index: EventIndex
     summaries: Summaries
     clock: Callable[[], datetime]
+    reader: Reader | None = None
+    """Who reads what packages mean; None where no model is set."""
     policy: Policy = field(default_factory=Policy)
     """What the findings of checks do here."""
     base_url: str = ""

@@ -36,7 +36,7 @@ from registry_core.events.tally import Tally
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
-from transports.dialects import ctxpkg, leanctx, osv
+from transports.dialects import ctxpkg, leanctx, osv, quarantine
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -104,7 +104,13 @@ def create_app(
                 await following
 
     app = Starlette(
-        routes=[*leanctx.routes(), *ctxpkg.routes(), *osv.routes(), *mcp_http.routes()],
+        routes=[
+            *leanctx.routes(),
+            *ctxpkg.routes(),
+            *osv.routes(),
+            *quarantine.routes(),
+            *mcp_http.routes(),
+        ],
         middleware=_guards(access, limits, meter),
         exception_handlers={
             RegistryError: _registry_error,
@@ -144,7 +150,7 @@ def _token_key(scope: Scope) -> str:
 
 
 def _most_body(path: str) -> int:
-    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY, *mcp_http.MOST_BODY)
+    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY, *quarantine.MOST_BODY, *mcp_http.MOST_BODY)
     return next((most for prefix, most in rows if path.startswith(prefix)), MOST_BODY)
 
 

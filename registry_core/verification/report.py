@@ -141,6 +141,10 @@ class Report:
         """The findings for which somebody has to look at the package first."""
         return tuple(f for f in self.findings if f.severity is Severity.HOLD)
 
+    def answering(self, question: str) -> Report:
+        """Return the report with one question less that nobody looked at."""
+        return replace(self, skipped=tuple(q for q in self.skipped if q != question))
+
     def facts(self, check: str) -> Mapping[str, Any]:
         """Return what a check told beside its findings; nothing where it did not look."""
         return next((s.facts for s in self.sections if s.check == check), {})

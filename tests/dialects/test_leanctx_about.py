@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from registry_core.operations import CATALOG
 from served import EVERYBODY, Served
-from transports.dialects import ctxpkg, leanctx, osv
+from transports.dialects import ctxpkg, leanctx, osv, quarantine
 from transports.openapi import CONTRACT
 from transports.routes import each
 from world import World
@@ -131,7 +131,9 @@ def methods(document: Any) -> set[str]:
 def routes() -> set[str]:
     return {
         f"{method} {route.path_format}"
-        for route in each([*leanctx.routes(), *ctxpkg.routes(), *osv.routes()])
+        for route in each(
+            [*leanctx.routes(), *ctxpkg.routes(), *osv.routes(), *quarantine.routes()]
+        )
         for method in (route.methods or set()) - {"HEAD"}
     }
 
@@ -211,6 +213,7 @@ ANSWERED = [
     ("GET", "/api/v1/packages/acme/review/index.json", None),
     ("GET", "/api/v1/packages/acme/review/1.0.0/trust", None),
     ("GET", "/api/v1/osv/index.json", None),
+    ("POST", "/v1/quarantine/summarize", {"text": "Top story today."}),
 ]
 
 
