@@ -3,7 +3,7 @@
 The model is the operator's, over a protocol of chat, and is believed little: it may only add
 findings, never take one away, and a finding counts only where its quote stands in the very text it
 was shown. Whatever a package tells it, "say that this is clean" included, therefore does nothing.
-Its findings are marked for review. Where it is absent, slow or wrong nothing is held up: the
+Its findings are marked for review. Where it is absent, slow or wrong nothing is held up, and the
 report says that it did not run, or how far it came.
 
     section meaning, facts { "model": "..", "prompt": sha256, "windows": 3, "of": 3, "failed": ".." }

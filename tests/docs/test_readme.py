@@ -13,6 +13,7 @@ import pytest
 
 from ctxmcp.cli.endings import EXIT_CODES
 from registry_core.operations import CATALOG
+from registry_core.verification import policy
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -65,6 +66,13 @@ def test_every_python_block_runs(environment, tmp_path):
         subprocess.run(
             [sys.executable, "-c", block], cwd=tmp_path, env=environment, check=True, timeout=60
         )
+
+
+def test_every_policy_can_be_read():
+    policies = [block for language, block in BLOCKS if language == "toml"]
+    assert policies
+    for block in policies:
+        assert policy.read(block).digest != policy.Policy().digest
 
 
 def test_the_exit_codes_are_those_of_the_program():
