@@ -9,6 +9,7 @@ never deleted, and its id is never used again.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from sqlalchemy import Text, cast, func, insert, or_, select, update
 
 from registry_core.errors import Conflict, Invalid, NotFound
 from registry_core.events import EPOCH, Draft
+from registry_core.events.feed import POLL
 from registry_core.events.kinds import EventKind
 from registry_core.names import PackageName, Version, shown
 from registry_core.packages.store import load, settle, verdict_changed
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from registry_core.events.journal import Journal
     from registry_core.packages import Package, Release
     from registry_core.packages.store import Weigh
+
+_IN_FORCE = select(advisories.c.id).where(advisories.c.withdrawn_at.is_(None)).limit(1)
 
 MOST_DIGESTS = 1000
 """Digests of one advisory, at most."""
@@ -84,6 +88,8 @@ class Advisories:
     def __init__(self, journal: Journal, weigh: Weigh) -> None:
         self._journal = journal
         self._weigh = weigh
+        self._none_until = 0.0
+        self._written = 0
 
     async def publish(self, warned: Warned, caller: Caller) -> Advisory:
         """Write an advisory, and mark every release it speaks of. Raises Invalid."""
@@ -101,7 +107,10 @@ class Advisories:
             await self._mark(connection, found, lambda on: _with(on, made), draft.kind, caller)
             return replace(made, affected=tuple(f"{name}@{version}" for name, version in found))
 
-        return await self._journal.write(work)
+        made = await self._journal.write(work)
+        self._none_until = 0.0
+        self._written += 1
+        return made
 
     async def withdraw(self, advisory_id: str, caller: Caller) -> Advisory:
         """Let an advisory hold no more. Raises NotFound, Conflict."""
@@ -146,7 +155,14 @@ class Advisories:
     async def against(
         self, name: PackageName, version: Version, digests: Collection[str]
     ) -> tuple[Known, ...]:
-        """Return what is in force against a release with these files that may be published."""
+        """Return what is in force against a release with these files that may be published.
+
+        Where none is in force, nobody looks again for `POLL` seconds unless one is written here;
+        what another process writes is seen as late as its other events.
+        """
+        now, written = asyncio.get_running_loop().time(), self._written
+        if now < self._none_until:
+            return ()
         by_bytes = select(advisory_digests.c.advisory_id).where(
             advisory_digests.c.sha256.in_(sorted(digests))
         )
@@ -158,6 +174,9 @@ class Advisories:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
+            none = not rows and (await connection.execute(_IN_FORCE)).first() is None
+        if none and written == self._written:
+            self._none_until = now + POLL
         found = [_known(_advisory(row), name, version, digests) for row in rows]
         return tuple(known for known in found if known is not None)
 

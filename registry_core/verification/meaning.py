@@ -6,7 +6,7 @@ was shown. Whatever a package tells it, "say that this is clean" included, there
 Its findings are marked for review. Where it is absent, slow or wrong nothing is held up, and the
 report says that it did not run, or how far it came.
 
-    section meaning, facts { "model": "..", "prompt": sha256, "windows": 3, "of": 3, "failed": ".." }
+    facts { "model": "..", "prompt": sha256, "windows": 3, "of": 3, "failed": ".." }
 """
 
 from __future__ import annotations
