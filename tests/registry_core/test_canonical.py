@@ -14,7 +14,8 @@ from registry_core.errors import Invalid
 
 SORTED = (
     '{"\\r":"Carriage Return","1":"One","\x80":"Control\x7f","ö":"Latin Small Letter O With '
-    'Diaeresis","€":"Euro Sign","😀":"Emoji: Grinning Face","\ufb33":"Hebrew Letter Dalet With Dagesh"}'
+    'Diaeresis","€":"Euro Sign","😀":"Emoji: Grinning Face",'
+    '"\ufb33":"Hebrew Letter Dalet With Dagesh"}'
 )
 VALUES = st.recursive(
     st.none()
