@@ -11,6 +11,7 @@ from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
 from registry_core.events.search import EventIndex
 from registry_core.events.summary import Summaries
+from registry_core.keychains import Keychains
 from registry_core.knowledge import Knowledge
 from registry_core.packages.store import Packages
 from registry_core.registry import Registry
@@ -49,6 +50,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             journal=journal,
             recorder=recorder,
             packages=packages,
+            keychains=Keychains(journal, packages),
             tokens=Tokens(journal),
             blobs=_blobs(settings),
             index=index,

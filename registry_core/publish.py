@@ -3,6 +3,7 @@
     read     bytes -> Candidate; refuses what cannot be read one way only
     admit    may this caller publish this name and version; nothing written yet
     verify   every check; a blocking finding ends here, with the report
+    judge    whether its signer is the namespace's, and it follows what was published before
     store    the blob under its digest; a crash after it leaves a blob that nothing names
     record   one transaction: the release, what its package says now, and the event
 
@@ -17,16 +18,19 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from registry_core import keys
 from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
+from registry_core.keys import Signing
 from registry_core.names import PackageName, Version
 from registry_core.packages import Claim, Details, NewRelease
-from registry_core.verification import Binding, Report, is_ready, verify
+from registry_core.verification import Binding, Finding, Report, Severity, is_ready, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from registry_core.callers import Caller
+    from registry_core.packages import Package
     from registry_core.registry import Registry
 
 MAX_BODY = 64 * 1024
@@ -51,6 +55,9 @@ class Published:
     candidate: Candidate
     report: Report
     visibility: Visibility
+    signing: Signing
+    judged: tuple[Finding, ...]
+    """What the keys of the namespace have to say of its signer; part of the report."""
 
 
 async def publish(
@@ -95,8 +102,27 @@ async def rehearse(
     report = await _work(partial(verify, candidate, binding), here=few and is_ready())
     if report.blocking:
         raise Rejected(report)
+    signing = Signing.of(candidate, report)
+    judged = keys.judge(await registry.keychains.ring(binding.name.namespace), signing)
+    report = _with_keys(report, (*judged, *_follows(candidate, package)))
+    if report.blocking:
+        raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility
-    return Published(binding.name, binding.version, candidate, report, visibility)
+    return Published(binding.name, binding.version, candidate, report, visibility, signing, judged)
+
+
+def _with_keys(report: Report, findings: tuple[Finding, ...]) -> Report:
+    return replace(report, sections=(*report.sections, keys.section(findings)))
+
+
+def _follows(candidate: Candidate, package: Package | None) -> tuple[Finding, ...]:
+    """See that the version before, which the packer has seen, is one that was published here."""
+    prev = candidate.attestation.text("prev") if candidate.attestation else ""
+    if not prev or prev in {r.sha256 for r in (package.releases if package else ())}:
+        return ()
+    message = f"it says that it follows {prev}, which was not published here"
+    fix = "Publish it where it was packed for, or pack it again from its source."
+    return (Finding("keys/prev", Severity.REVIEW, message, "attestation.prev", fix),)
 
 
 async def _work(work: Callable[[], T], *, here: bool) -> T:
@@ -140,6 +166,8 @@ def _new_release(rehearsed: Published) -> NewRelease:
             body=_storable(_body(candidate), MAX_BODY),
             report=report.as_json(),
         ),
+        signing=rehearsed.signing,
+        judged=rehearsed.judged,
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from registry_core.events.recorder import Recorder
     from registry_core.events.search import EventIndex
     from registry_core.events.summary import Summaries
+    from registry_core.keychains import Keychains
     from registry_core.knowledge import Knowledge
     from registry_core.packages.store import Packages
     from registry_core.search import SearchIndex
@@ -30,6 +31,7 @@ class Registry:
     journal: Journal
     recorder: Recorder
     packages: Packages
+    keychains: Keychains
     tokens: Tokens
     blobs: Blobs
     index: SearchIndex

@@ -53,6 +53,11 @@ _CHANGES = frozenset(
         EventKind.PACKAGE_UNYANKED,
         EventKind.VISIBILITY_CHANGED,
         EventKind.CHANNEL_MOVED,
+        EventKind.KEY_PINNED,
+        EventKind.KEY_ROTATED,
+        EventKind.KEY_ADDED,
+        EventKind.KEY_REVOKED,
+        EventKind.KEY_RECOVERED,
         EventKind.TRUST_CHANGED,
     }
 )

@@ -40,7 +40,21 @@ CONTENTS = frozenset(
 REFS = ("tool", "kind", "event_kind", "workspace_id", "channel_id", "id")
 """Members that `refs_only` keeps."""
 
-FACTS = ("package_id", "name", "version", "sha256", "channel", "visibility", "ok", "token_id")
+FACTS = (
+    "package_id",
+    "name",
+    "version",
+    "sha256",
+    "channel",
+    "visibility",
+    "ok",
+    "token_id",
+    "namespace",
+    "key",
+    "old",
+    "since",
+    "digest",
+)
 """Members that it keeps of the registry's own events besides."""
 
 HIDDEN = "[redacted]"

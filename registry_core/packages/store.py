@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, false, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from registry_core import keyring
 from registry_core.accounts import claim as claim_namespace
 from registry_core.callers import Caller, Scope
 from registry_core.errors import Conflict, Forbidden, NotFound
@@ -166,8 +167,22 @@ class Packages:
             package = await _load(connection, new.name)
             _refuse(package, new, caller)
             now = self._journal.now()
+            visibility = package.visibility if package else new.visibility
+            await keyring.admit(
+                self._journal,
+                connection,
+                new.name.namespace,
+                new.signing,
+                new.judged,
+                caller,
+                private=visibility is Visibility.PRIVATE,
+            )
             package_id = package.id if package else await _insert_package(connection, new, now)
-            release_id = await _insert_release(connection, new, package_id, now, caller)
+            position = await self._journal.append(
+                connection, _published(new, package_id, visibility, caller)
+            )
+            row = {"package_id": package_id, "position": position, "published_at": now}
+            release_id = await _insert_release(connection, new, row, caller)
             await connection.execute(
                 _RELEASED,
                 {
@@ -176,8 +191,6 @@ class Packages:
                     "now": now,
                 },
             )
-            visibility = package.visibility if package else new.visibility
-            await self._journal.append(connection, _published(new, package_id, visibility, caller))
             return visibility
 
         try:
@@ -279,24 +292,60 @@ class Packages:
             release = package.pick(version)
             if release.yanked is yanked:
                 return release
-            now = self._journal.now()
-            await connection.execute(
-                update(releases)
-                .where(releases.c.id == release.id)
-                .values(yanked_at=now if yanked else None, yank_reason=reason if yanked else None)
-            )
-            after = await _owned(connection, name, caller)
-            latest = next((r.id for r in after.releases if not r.yanked), None)
-            await connection.execute(
-                update(packages)
-                .where(packages.c.id == package.id)
-                .values(latest_id=latest, updated_at=now)
-            )
             payload = {"version": str(release.version), "reason": reason}
-            await self._journal.append(connection, _about(package, event, caller, payload))
-            return after.pick(version)
+            draft = _about(package, event, caller, payload)
+            await self._mark(connection, package, release, reason if yanked else None, draft)
+            return (await _owned(connection, name, caller)).pick(version)
 
         return await self._journal.write(work)
+
+    async def withdraw(
+        self, connection: AsyncConnection, namespace: str, key: str, since: int, caller: Caller
+    ) -> None:
+        """Yank what a compromised key signed from a position of the log on, in a transaction."""
+        statement = (
+            select(packages.c.name)
+            .join(releases, releases.c.package_id == packages.c.id)
+            .where(packages.c.namespace == namespace)
+            .where(releases.c.signer == key, releases.c.position >= since)
+            .distinct()
+        )
+        reason = f"its key {key[:16]}… is revoked as compromised"
+        for name in (await connection.execute(statement)).scalars().all():
+            package = await _load(connection, PackageName(namespace, name))
+            for release in package.releases if package else ():
+                if package and not release.yanked and _is_signed(release, key, since):
+                    payload = {"version": str(release.version), "reason": reason}
+                    draft = _about(package, EventKind.PACKAGE_YANKED, caller, payload)
+                    await self._mark(connection, package, release, reason, draft)
+
+    async def _mark(
+        self,
+        connection: AsyncConnection,
+        package: Package,
+        release: Release,
+        reason: str | None,
+        draft: Draft,
+    ) -> None:
+        """Yank a release, or where there is no reason bring it back, with the event of that."""
+        now = self._journal.now()
+        await connection.execute(
+            update(releases)
+            .where(releases.c.id == release.id)
+            .values(yanked_at=None if reason is None else now, yank_reason=reason)
+        )
+        after = await _load(connection, package.name)
+        latest = next((r.id for r in after.releases if not r.yanked), None) if after else None
+        await connection.execute(
+            update(packages)
+            .where(packages.c.id == package.id)
+            .values(latest_id=latest, updated_at=now)
+        )
+        await self._journal.append(connection, draft)
+
+
+def _is_signed(release: Release, key: str, since: int) -> bool:
+    return release.signer == key and release.position >= since
 
 
 def _refuse(package: Package | None, new: Claim, caller: Caller) -> None:
@@ -382,15 +431,14 @@ async def _insert_package(connection: AsyncConnection, new: NewRelease, now: dat
 
 
 async def _insert_release(
-    connection: AsyncConnection, new: NewRelease, package_id: int, now: datetime, caller: Caller
+    connection: AsyncConnection, new: NewRelease, row: Mapping[str, Any], caller: Caller
 ) -> int:
     written = await connection.execute(
         _INSERT_RELEASE,
         {
-            "package_id": package_id,
+            **row,
             "version": str(new.version),
             "precedence": new.version.precedence,
-            "published_at": now,
             "published_by": caller.name,
             **new.row,
         },
