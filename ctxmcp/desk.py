@@ -1,9 +1,9 @@
 """The desk: operations as the user's own machine does them.
 
 `Desk.invoke` takes an operation's local arguments. It does the local part of `install`, `verify`,
-`publish` and `download`; every other operation goes to the registry as it is. The command line,
-the MCP server on stdio and the Python client all work through it. Relative paths are relative to
-the project.
+`publish` and `download`, and signs changes of keys; every other operation goes to the registry as
+it is. The command line, the MCP server on stdio and the Python client all work through it. Relative
+paths are relative to the project.
 """
 
 from __future__ import annotations
@@ -11,25 +11,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxmcp import check, pack, staging
+from ctxmcp import check, keyfiles, pack, staging
 from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
+from ctxmcp.keyfiles import Keyfiles
+from ctxmcp.keyholder import Keyholder
 from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
-from registry_core.names import Reference
+from registry_core.names import Reference, Version
 from registry_core.operations import find
 from registry_core.operations.download import Download, Located
 from registry_core.operations.install import Install
+from registry_core.operations.keys import AddKey, Recover, RevokeKey, Rotate
 from registry_core.operations.publish import Publish
 from registry_core.operations.verify import Verify
+from registry_core.operations.versions import VersionList
 
 if TYPE_CHECKING:
     from ctxmcp.connection import Connection, Progress
     from ctxmcp.settings import Settings
+    from registry_core.names import PackageName
     from registry_core.operation import Model
 
 
@@ -56,16 +62,21 @@ class Desk:
         """Run an operation with its local arguments; `progress` is told how far it is."""
         given = find(name).read(arguments, "local")
         with _faults_named():
-            match given:
-                case Install():
-                    return await self._install(given, progress)
-                case Verify():
-                    return await self._verify(given)
-                case Publish():
-                    return await self._publish(given)
-                case Download():
-                    return await self._download(given)
-        return await self._connection.invoke(name, arguments)
+            done = await self._here(given, progress)
+        return await self._connection.invoke(name, arguments) if done is None else done
+
+    async def _here(self, given: Model, progress: Progress | None) -> Model | None:
+        """Do what this machine has a part in; None for every other operation."""
+        match given:
+            case Install():
+                return await self._install(given, progress)
+            case Verify():
+                return await self._verify(given)
+            case Publish():
+                return await self._publish(given)
+            case Download():
+                return await self._download(given)
+        return await self._change_keys(given)
 
     async def remove(self, refs: Sequence[str]) -> Removal:
         """Remove installed packages from the project."""
@@ -107,14 +118,42 @@ class Desk:
     async def _publish(self, given: Publish) -> Model:
         if not given.path:
             raise Invalid("publish: path is missing", hint="Name a file or folder.")
+        label = pack.Label(given.name, given.version, given.private)
+        source = await asyncio.to_thread(pack.read, self._path(given.path), label)
+        files = Keyfiles(self._settings.key_file)
+        prev = "" if source.is_packed else await self._before(source.name, source.version)
         artifact = await asyncio.to_thread(
             pack.pack,
-            self._path(given.path),
-            key=lambda: pack.load_key(self._settings),
+            source,
+            key=lambda: keyfiles.load(files.current),
             created_at=self._settings.source_date or self._clock(),
-            label=pack.Label(given.name, given.version, given.private),
+            pledge=replace(files.commits(), prev=prev),
         )
         return await self._connection.publish(artifact, dry_run=given.dry_run)
+
+    async def _before(self, name: PackageName, version: Version) -> str:
+        """Return the digest of the version before, "" where there is none to be seen."""
+        try:
+            found = await self._connection.invoke("versions", {"name": str(name)})
+        except NotFound:
+            return ""
+        assert isinstance(found, VersionList)  # noqa: S101 - the operation's own output
+        lower = {Version.parse(entry.version): entry.sha256 for entry in found.versions}
+        return lower[before] if (before := max(filter(version.__gt__, lower), default=None)) else ""
+
+    async def _change_keys(self, given: Model) -> Model | None:
+        files = Keyfiles(self._settings.key_file)
+        holder = Keyholder(self._connection, files, self._clock())
+        match given:
+            case Rotate():
+                return await holder.rotate(given)
+            case AddKey():
+                return await holder.add(given)
+            case RevokeKey():
+                return await holder.revoke(given)
+            case Recover():
+                return await holder.recover(given)
+        return None
 
     async def _download(self, given: Download) -> Model:
         located = await self._connection.invoke("download", {"ref": given.ref})

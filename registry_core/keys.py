@@ -36,7 +36,7 @@ from functools import cached_property
 from typing import Any
 
 from registry_core import canonical, dsse
-from registry_core.errors import Conflict, Forbidden, Invalid, InvalidPackage
+from registry_core.errors import Conflict, Forbidden, Invalid, RegistryError
 from registry_core.formats import Candidate, strict_json
 from registry_core.formats.attestation import commitment
 from registry_core.names import parse_namespace, shown
@@ -121,6 +121,18 @@ class Statement:
         _check(statement, members.keys())
         return statement
 
+    @classmethod
+    def from_payload(cls, payload: bytes) -> Statement:
+        """Read canonical JSON. Raises Invalid."""
+        try:
+            members = strict_json.read(payload, max_bytes=MOST_STATEMENT).members
+        except RegistryError as error:
+            raise Invalid(f"a statement: {error}") from None
+        statement = cls.from_json(members)
+        if statement.payload != payload:
+            raise Invalid("a statement has to be canonical JSON")
+        return statement
+
     def signed(self, keys: Iterable[SigningKey]) -> dsse.Envelope:
         """Sign it."""
         return dsse.sign(PAYLOAD_TYPE, self.payload, list(keys))
@@ -173,14 +185,7 @@ def read(envelope: dsse.Envelope) -> Statement:
     """Read the statement in an envelope. Raises Invalid; verifies no signature."""
     if envelope.payload_type != PAYLOAD_TYPE:
         raise Invalid(f"the envelope is of the type {shown(envelope.payload_type)}")
-    try:
-        members = strict_json.read(envelope.payload, max_bytes=MOST_STATEMENT).members
-    except InvalidPackage as error:
-        raise Invalid(f"a statement: {error}") from None
-    statement = Statement.from_json(members)
-    if statement.payload != envelope.payload:
-        raise Invalid("a statement has to be canonical JSON")
-    return statement
+    return Statement.from_payload(envelope.payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from registry_core.operations.changing import channel, unyank, visibility, yank
 from registry_core.operations.download import download
 from registry_core.operations.inspect import inspect
 from registry_core.operations.install import install
+from registry_core.operations.keys import add_key, keys, recover, revoke_key, rotate
 from registry_core.operations.publish import publish
 from registry_core.operations.search import search
 from registry_core.operations.skills import file, skills
@@ -58,6 +59,11 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         unyank,
         visibility,
         channel,
+        keys,
+        rotate,
+        add_key,
+        revoke_key,
+        recover,
         session_get,
         session_mutate,
         session_list,

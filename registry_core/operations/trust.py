@@ -32,6 +32,9 @@ class Trusted(Model):
     ref: str
     verdict: Verdict
     reasons: list[str]
+    continuity: str = Field(
+        description="first, known, rotated, recovered, broken, unknown, revoked or unsigned"
+    )
     checks: dict[str, str] = Field(description="check -> passed, warned, failed or skipped")
     signer: str | None
     sha256: str
@@ -46,11 +49,13 @@ async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
     package, release = await resolve(registry, caller, given.ref)
     details = await registry.packages.details(release)
     report = Report.from_json(details.report)
-    judgement = judging.judge(package, release, report)
+    ring = await registry.keychains.ring(package.name.namespace)
+    judgement = judging.judge(package, release, report, ring)
     return Trusted(
         ref=f"{package.name}@{release.version}",
         verdict=judgement.verdict,
         reasons=list(judgement.reasons),
+        continuity=judgement.continuity,
         checks={section.check: section.outcome for section in report.sections},
         signer=release.signer,
         sha256=release.sha256,
