@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxmcp import check, keyfiles, pack, staging
+from ctxmcp import check, keyfiles, pack, policy, staging
 from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
 from ctxmcp.keyfiles import Keyfiles
@@ -91,12 +91,12 @@ class Desk:
         return self._project / Path(text).expanduser()
 
     async def _install(self, given: Install, progress: Progress | None) -> Model:
-        wish = Wish(given.refs, frozen=given.frozen, dry_run=given.dry_run)
+        project = self._path(given.project)
+        policies = await asyncio.to_thread(policy.read, project, self._settings.policy_file)
+        wish = Wish(given.refs, self._clock(), policies, given.frozen, given.dry_run)
         # Agents call tools side by side; one project takes one installation at a time.
         async with self._writing:
-            return await install(
-                self._connection, self._site(self._path(given.project)), wish, progress
-            )
+            return await install(self._connection, self._site(project), wish, progress)
 
     async def _verify(self, given: Verify) -> Model:
         places = Places(self._project, self._settings.tools_dir)

@@ -57,6 +57,8 @@ class Settings:
     tools_dir: Path
     """Where tools are installed: the user's data folder, on no search path."""
     home: Path
+    policy_file: Path | None = None
+    """The user's own policy, beside that of each project."""
     database_url: str = ""
     blobs_url: str = ""
     base_url: str = ""
@@ -104,6 +106,7 @@ def read(
         key_file=Path(environment.get("CTXMCP_KEY") or user_config_path(APP) / "signing.key"),
         tools_dir=user_data / "tools",
         home=Path.home(),
+        policy_file=user_config_path(APP) / "policy.toml",
         database_url=environment.get("CTXMCP_DATABASE_URL", ""),
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),

@@ -56,6 +56,9 @@ class Continuity(StrEnum):
 
 _AGAINST = frozenset({Continuity.REVOKED})
 _DOUBTFUL = frozenset({Continuity.BROKEN, Continuity.UNKNOWN, Continuity.UNSIGNED})
+_TOLD = frozenset({"keys/unknown", "keys/unsigned"})
+"""Findings that the signer's own sentence tells of."""
+
 _WORDS = {
     Action.PIN: Continuity.KNOWN,
     Action.ROTATE: Continuity.ROTATED,
@@ -96,7 +99,7 @@ def _refusals(release: Release, report: Report) -> Iterator[str]:
 
 def _doubts(report: Report) -> Iterator[str]:
     for finding in report.findings:
-        if finding.severity in DOUBTS:
+        if finding.severity in DOUBTS and finding.rule not in _TOLD:
             held = "held: " if finding.severity is Severity.HOLD else ""
             yield f"{held}{finding.rule}: {finding.message}"
 

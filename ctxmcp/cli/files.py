@@ -1,4 +1,7 @@
-"""The commands on files and folders alone: `keygen`, `pack` and `remove`. No registry is asked."""
+"""The commands on files and folders alone: `keygen`, `pack`, `remove` and `accept-key`.
+
+No registry is asked.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ctxmcp import terminal
 from ctxmcp.cli.invocation import Command, invocation
 from ctxmcp.cli.printing import document, talk
 from registry_core.errors import Conflict
+from registry_core.names import parse_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +100,27 @@ def remove(refs: tuple[str, ...]) -> None:
     site = install.Site(Places(project, what.settings.tools_dir), what.settings.home)
     gone = install.remove(site, refs)
     document(what, gone.model_dump(mode="json"), lambda: _removed(what, gone))
+
+
+@click.command(
+    "accept-key",
+    cls=Command,
+    arguments=[
+        ("NAMESPACE", "Whose key it is, with or without the @."),
+        ("KEY", "Its 64 hex characters, or `unsigned`."),
+    ],
+)
+@click.argument("namespace")
+@click.argument("key")
+def accept_key(namespace: str, key: str) -> None:
+    """Believe a key that does not follow from those this project has seen, on your own word."""
+    from ctxmcp import continuity, staging  # noqa: PLC0415 - as above
+
+    what = invocation()
+    project = what.project.absolute()
+    with staging.alone(project):
+        pin = continuity.accept(project, parse_namespace(namespace.removeprefix("@")), key.lower())
+    document(what, pin.model_dump(), lambda: [f"@{pin.name} may be signed by {key.lower()} here"])
 
 
 def _removed(what: Invocation, gone: Removal) -> list[str]:

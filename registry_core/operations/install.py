@@ -55,6 +55,8 @@ class Planned(Model):
     media_type: str
     signer: str | None
     yanked: bool
+    published_at: str
+    position: int = Field(description="Of its publishing, in the event log.")
     requested: bool = Field(description="False: a dependency of another.")
     dependencies: list[str] = Field(description="@ns/name range, as declared.")
 
@@ -120,6 +122,8 @@ def _planned(registry: Registry, choice: Choice, *, requested: bool) -> Planned:
         media_type=release.media_type,
         signer=release.signer,
         yanked=release.yanked,
+        published_at=release.published_at.isoformat(),
+        position=release.position,
         requested=requested,
         dependencies=[f"{d['name']} {d['requirement']}".strip() for d in release.dependencies],
     )

@@ -218,6 +218,7 @@ def planned(**more: Any) -> Planned:
                 ref="@a/b@1.0.0",
                 verdict=Verdict.CAUTION,
                 reasons=["not signed"],
+                continuity="unsigned",
                 checks={"schema": "passed", "signature": "skipped"},
                 signer=None,
                 sha256="00ff",
