@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from registry_core.operation import Model
 
 
+_KEY_PATHS = {"added", "next_key", "signed_by", "recovery_key"}
+"""Fields of operations on keys that name a file."""
+
+
 class Desk:
     """A registry, and a project to work in."""
 
@@ -144,6 +148,10 @@ class Desk:
     async def _change_keys(self, given: Model) -> Model | None:
         files = Keyfiles(self._settings.key_file)
         holder = Keyholder(self._connection, files, self._clock())
+        said = given.model_dump(include=_KEY_PATHS)
+        given = given.model_copy(
+            update={n: str(self._path(path)) for n, path in said.items() if path}
+        )
         match given:
             case Rotate():
                 return await holder.rotate(given)

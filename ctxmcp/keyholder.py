@@ -101,7 +101,7 @@ class Keyholder:
             ring.seq + 1,
             ring.head,
             given.key.lower(),
-            since=position if given.since is None else given.since,
+            since=position + 1 if given.since is None else given.since,
             reason=given.reason,
         )
         return await self._send("revoke_key", {**plain, "statement": _signed(statement, by)})

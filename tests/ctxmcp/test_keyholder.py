@@ -134,6 +134,12 @@ async def test_a_revoked_key_takes_back_what_it_signed_and_stays_withdrawn(
     assert rotated.in_use == [(await publish(here, "1.0.1")).signer]
 
 
+async def test_a_key_revoked_from_now_on_keeps_what_it_signed(here: Machine, files: Keyfiles):
+    signed = await publish(here, "1.0.0")
+    await change(here, "revoke_key", key=signed.signer)
+    assert (await trust(here, "1.0.0")).verdict is Verdict.TRUSTED
+
+
 async def test_lost_keys_are_recovered_with_the_recovery_key(
     here: Machine, files: Keyfiles, tmp_path: Path
 ):
