@@ -129,4 +129,5 @@ def _row(link: Link) -> dict[str, Any]:
 
 def _link(row: Any) -> Link:
     envelope = dsse.read(row.envelope) if row.envelope else None
-    return Link(Statement.from_json(row.statement), row.position, row.at, envelope)
+    statement = keys.read(envelope) if envelope else Statement.from_json(row.statement)
+    return Link(statement, row.position, row.at, envelope)

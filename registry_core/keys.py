@@ -32,7 +32,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from registry_core import canonical, dsse
@@ -181,6 +181,9 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+# A chain is folded for each release, and its past never changes: each envelope is read and
+# verified once. What is kept is small, because a longer one is refused.
+@lru_cache(maxsize=1024)
 def read(envelope: dsse.Envelope) -> Statement:
     """Read the statement in an envelope. Raises Invalid; verifies no signature."""
     if envelope.payload_type != PAYLOAD_TYPE:
@@ -430,7 +433,12 @@ def _check_signed(link: Link, *keys: str) -> None:
 
 
 def _signers(link: Link) -> frozenset[str]:
-    return link.envelope.signers if link.envelope is not None else frozenset()
+    return _verified(link.envelope) if link.envelope is not None else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _verified(envelope: dsse.Envelope) -> frozenset[str]:
+    return envelope.signers
 
 
 def _commitments(link: Link) -> frozenset[str]:
