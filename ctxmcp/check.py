@@ -63,6 +63,18 @@ def read_artifact(
     Raises InvalidPackage, Tampered (another package, version, kind or signer, or altered
     bytes) and Rejected (every other check).
     """
+    return read_reported(data, media_type, under, kind=kind, signer=signer)[0]
+
+
+def read_reported(
+    data: bytes,
+    media_type: str,
+    under: Binding,
+    *,
+    kind: Kind,
+    signer: str | None,
+) -> tuple[Named, Report]:
+    """Do the same, and return the report of its checks too."""
     known = _FORMATS.get(media_type)
     candidate = reading.read(data, known) if known else reading.recognise(data)
     report = verify(candidate, under)
@@ -73,7 +85,7 @@ def read_artifact(
     if report.signer != signer:
         expected, found = signer or "nobody", report.signer or "nobody"
         raise Tampered(f"the signer of {ref}", expected=expected, found=found, hint=_ALTERED)
-    return Named(under.name, under.version, candidate)
+    return Named(under.name, under.version, candidate), report
 
 
 def _check_identity(ref: str, candidate: Candidate, report: Report, kind: Kind) -> None:

@@ -1,9 +1,9 @@
 """The desk: operations as the user's own machine does them.
 
 `Desk.invoke` takes an operation's local arguments. It does the local part of `install`, `verify`,
-`publish` and `download`; every other operation goes to the registry as it is. The command line,
-the MCP server on stdio and the Python client all work through it. Relative paths are relative to
-the project.
+`publish` and `download`, and signs changes of keys; every other operation goes to the registry as
+it is. The command line, the MCP server on stdio and the Python client all work through it. Relative
+paths are relative to the project.
 """
 
 from __future__ import annotations
@@ -11,26 +11,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxmcp import check, pack, staging
+from ctxmcp import check, keyfiles, pack, policy, staging
 from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
+from ctxmcp.keyfiles import Keyfiles
+from ctxmcp.keyholder import Keyholder
 from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
-from registry_core.names import Reference
+from registry_core.names import Reference, Version
 from registry_core.operations import find
 from registry_core.operations.download import Download, Located
 from registry_core.operations.install import Install
+from registry_core.operations.keys import AddKey, Recover, RevokeKey, Rotate
 from registry_core.operations.publish import Publish
 from registry_core.operations.verify import Verify
+from registry_core.operations.versions import VersionList
 
 if TYPE_CHECKING:
     from ctxmcp.connection import Connection, Progress
     from ctxmcp.settings import Settings
+    from registry_core.names import PackageName
     from registry_core.operation import Model
+
+
+_KEY_PATHS = {"added", "next_key", "signed_by", "recovery_key"}
+"""Fields of operations on keys that name a file."""
 
 
 class Desk:
@@ -56,16 +66,21 @@ class Desk:
         """Run an operation with its local arguments; `progress` is told how far it is."""
         given = find(name).read(arguments, "local")
         with _faults_named():
-            match given:
-                case Install():
-                    return await self._install(given, progress)
-                case Verify():
-                    return await self._verify(given)
-                case Publish():
-                    return await self._publish(given)
-                case Download():
-                    return await self._download(given)
-        return await self._connection.invoke(name, arguments)
+            done = await self._here(given, progress)
+        return await self._connection.invoke(name, arguments) if done is None else done
+
+    async def _here(self, given: Model, progress: Progress | None) -> Model | None:
+        """Do what this machine has a part in; None for every other operation."""
+        match given:
+            case Install():
+                return await self._install(given, progress)
+            case Verify():
+                return await self._verify(given)
+            case Publish():
+                return await self._publish(given)
+            case Download():
+                return await self._download(given)
+        return await self._change_keys(given)
 
     async def remove(self, refs: Sequence[str]) -> Removal:
         """Remove installed packages from the project."""
@@ -80,17 +95,19 @@ class Desk:
         return self._project / Path(text).expanduser()
 
     async def _install(self, given: Install, progress: Progress | None) -> Model:
+        project = self._path(given.project)
+        policies = await asyncio.to_thread(policy.read, project, self._settings.own_policy_file)
         wish = Wish(
             given.refs,
+            self._clock(),
+            policies,
             frozen=given.frozen,
             dry_run=given.dry_run,
             include_held=given.include_held,
         )
         # Agents call tools side by side; one project takes one installation at a time.
         async with self._writing:
-            return await install(
-                self._connection, self._site(self._path(given.project)), wish, progress
-            )
+            return await install(self._connection, self._site(project), wish, progress)
 
     async def _verify(self, given: Verify) -> Model:
         places = Places(self._project, self._settings.tools_dir)
@@ -112,14 +129,46 @@ class Desk:
     async def _publish(self, given: Publish) -> Model:
         if not given.path:
             raise Invalid("publish: path is missing", hint="Name a file or folder.")
+        label = pack.Label(given.name, given.version, given.private)
+        source = await asyncio.to_thread(pack.read, self._path(given.path), label)
+        files = Keyfiles(self._settings.key_file)
+        prev = "" if source.is_packed else await self._before(source.name, source.version)
         artifact = await asyncio.to_thread(
             pack.pack,
-            self._path(given.path),
-            key=lambda: pack.load_key(self._settings),
+            source,
+            key=lambda: keyfiles.load(files.current),
             created_at=self._settings.source_date or self._clock(),
-            label=pack.Label(given.name, given.version, given.private),
+            pledge=replace(files.commits(), prev=prev),
         )
         return await self._connection.publish(artifact, dry_run=given.dry_run)
+
+    async def _before(self, name: PackageName, version: Version) -> str:
+        """Return the digest of the version before, "" where there is none to be seen."""
+        try:
+            found = await self._connection.invoke("versions", {"name": str(name)})
+        except NotFound:
+            return ""
+        assert isinstance(found, VersionList)  # noqa: S101 - the operation's own output
+        lower = {Version.parse(entry.version): entry.sha256 for entry in found.versions}
+        return lower[before] if (before := max(filter(version.__gt__, lower), default=None)) else ""
+
+    async def _change_keys(self, given: Model) -> Model | None:
+        files = Keyfiles(self._settings.key_file)
+        holder = Keyholder(self._connection, files, self._clock())
+        said = given.model_dump(include=_KEY_PATHS)
+        given = given.model_copy(
+            update={n: str(self._path(path)) for n, path in said.items() if path}
+        )
+        match given:
+            case Rotate():
+                return await holder.rotate(given)
+            case AddKey():
+                return await holder.add(given)
+            case RevokeKey():
+                return await holder.revoke(given)
+            case Recover():
+                return await holder.recover(given)
+        return None
 
     async def _download(self, given: Download) -> Model:
         asked = given.model_dump(include={"ref", "include_held"}, exclude_defaults=True)

@@ -1,8 +1,10 @@
 """Installing into a project and removing from it: plan, fetch, verify, stage, decide, move, lock.
 
-    plan      the registry resolves; its answer is held against the request and the lock
+    plan      the registry resolves; its answer is held against the request, the lock, the policies,
+              and the keys that were believed so far
     fetch     under the planned size, a few at once
-    verify    digest, then the registry's own checks, under the planned name, version and signer
+    verify    digest, then the registry's own checks, under the planned name, version and signer,
+              then what the policies ask of each package
     stage     every file on the project's disk, in a folder that no agent host watches
     decide    against what stands there; a conflict ends here, and nothing was written
     move      the lock says what may be old or new, the files are renamed, the lock says what is
@@ -21,13 +23,14 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ctxmcp import changes as changing
-from ctxmcp import check, hosts, planning, staging
+from ctxmcp import check, continuity, hosts, planning, staging
 from ctxmcp import lock as locking
 from ctxmcp.changes import Changes, Staged
 from ctxmcp.hosts import Audience
 from ctxmcp.hosts.layout import Layout, lay_out, unit
 from ctxmcp.hosts.rendering import link_text
 from ctxmcp.lock import LOCK, Lock, Locked
+from ctxmcp.policy import NONE, Policies
 from ctxmcp.staging import Places, Stage
 from registry_core.errors import NotFound
 from registry_core.names import Reference, Version
@@ -36,6 +39,7 @@ from registry_core.operations.install import Installation, Planned, Written
 from registry_core.verification import Binding
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from ctxmcp.connection import Connection, Progress
@@ -71,6 +75,8 @@ class Wish:
     """What the user asked for."""
 
     refs: Sequence[str]
+    now: datetime
+    policies: Policies = NONE
     frozen: bool = False
     dry_run: bool = False
     include_held: bool = False
@@ -81,18 +87,23 @@ async def install(
 ) -> Installation:
     """Install packages and what they need.
 
-    Raises what `planning.plan` raises, Tampered, Rejected, InvalidPackage, and Conflict.
+    Raises what `planning.plan` and `continuity.check` raise, PolicyRefused, Tampered, Rejected,
+    InvalidPackage, and Conflict.
     """
     with staging.alone(site.project):
         lock = locking.read(site.project)
         plan = await planning.plan(
             connection, wish.refs, lock, frozen=wish.frozen, include_held=wish.include_held
         )
+        wish.policies.check_plan(plan, wish.now)
+        pins, told = await continuity.check(connection, plan, lock, wish.now)
+        notes = [*_notes(plan), *told]
         if wish.dry_run:
-            return Installation(plan=plan, project=str(site.project), notes=[*_notes(plan)])
+            return Installation(plan=plan, project=str(site.project), notes=notes)
+        lock = lock.believing(pins)
         staging.sweep(site.project)
         with Stage(site.places) as stage:
-            bench = _bench(stage, site, lock, connection.base)
+            bench = _bench(stage, site, lock, connection.base, wish.policies)
             fetched = await _fetch_all(connection, bench, plan, progress)
             changes = await asyncio.to_thread(_commit, stage, fetched, lock)
     return Installation(
@@ -101,7 +112,7 @@ async def install(
         project=str(site.project),
         written=changes.written(),
         lock=LOCK,
-        notes=[*_notes(plan), *(n for f in fetched for n in f.notes), *changes.notes()],
+        notes=[*notes, *(n for f in fetched for n in f.notes), *changes.notes()],
     )
 
 
@@ -148,18 +159,20 @@ class _Bench:
     audience: Audience
     linking: bool
     registry: str
+    policies: Policies
 
     def prepare(self, planned: Planned, data: bytes) -> _Fetched:
         """Verify an artifact as what was planned, and stage what it becomes."""
         name, version = planning.split(planned)
         check.check_digest(f"download of {planned.ref}", data, planned.sha256)
-        package = check.read_artifact(
+        package, report = check.read_reported(
             data,
             planned.media_type,
             Binding(name, version),
             kind=planned.kind,
             signer=planned.signer,
         )
+        self.policies.check_package(planned, package.candidate, report)
         layout = lay_out(package, self.audience, linking=self.linking)
         entry = Locked(
             name=str(name),
@@ -210,10 +223,10 @@ async def _tell(progress: Progress | None, done: int, total: int, message: str) 
         await told
 
 
-def _bench(stage: Stage, site: Site, lock: Lock, registry: str) -> _Bench:
+def _bench(stage: Stage, site: Site, lock: Lock, registry: str, policies: Policies) -> _Bench:
     audience = hosts.audience(site.project, site.home)
     linking = stage.links_work() and not _has_copies(audience, lock)
-    return _Bench(stage, audience, linking, registry)
+    return _Bench(stage, audience, linking, registry, policies)
 
 
 def _has_copies(audience: Audience, lock: Lock) -> bool:

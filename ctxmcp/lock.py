@@ -16,6 +16,12 @@ there, and a reader that ignores what it does not know can read this one.
     ".agents/skills/review/SKILL.md" = "<hex>"
     ".claude/skills/review" = "link:../../.agents/skills/review"
 
+    [[namespace]]                            sorted by name; whose keys are believed
+    name = "acme"
+    keys = ["<hex>"]                         that may sign; "unsigned" where that was accepted
+    seq = 1                                  of the last statement of the key chain that was seen,
+    head = "<hex>"                           and its digest: a registry cannot tell another past
+
 While files are being moved, those that may be the old ones or the new ones stand with both
 digests in `[package.pending]` and not in `targets`. So whatever moment a crash picks, the lock
 claims nothing that is not there, and the next installation knows which files are its own.
@@ -30,11 +36,11 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from ctxmcp.hosts import layout, rendering
 from registry_core.errors import Invalid, RegistryError
@@ -85,18 +91,39 @@ class Locked(BaseModel):
         return frozenset(self.targets) | frozenset(self.pending)
 
 
+UNSIGNED = "unsigned"
+
+
+class Pinned(BaseModel):
+    """The keys of a namespace as they were believed last; `seq` is -1 where no chain was seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{2,32}$")]
+    keys: Annotated[
+        list[Annotated[str, Field(pattern=r"^([0-9a-f]{64}|unsigned)$")]], Field(max_length=1001)
+    ]
+    seq: Annotated[StrictInt, Field(ge=-1)] = -1
+    head: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What a project has installed, by name."""
+    """What a project has installed, and whom it believes, by name."""
 
     packages: Mapping[str, Locked]
+    namespaces: Mapping[str, Pinned] = field(default_factory=dict)
 
     def with_(self, changed: Iterable[Locked], without: Iterable[str] = ()) -> Lock:
         """Return the lock with entries replaced or added, and others gone."""
         packages = {**self.packages, **{entry.name: entry for entry in changed}}
         for name in without:
             packages.pop(name, None)
-        return Lock(packages)
+        return replace(self, packages=packages)
+
+    def believing(self, pinned: Iterable[Pinned]) -> Lock:
+        """Return the lock with the keys of namespaces replaced or added."""
+        return replace(self, namespaces={**self.namespaces, **{pin.name: pin for pin in pinned}})
 
     def owners(self) -> dict[str, str]:
         """Return which package each target belongs to."""
@@ -105,7 +132,8 @@ class Lock:
     def text(self) -> str:
         """Write it: the same text for the same packages."""
         entries = sorted(self.packages.values(), key=lambda entry: entry.name)
-        return "\n".join([_HEAD, *(_table(entry) for entry in entries)])
+        pins = sorted(self.namespaces.values(), key=lambda pin: pin.name)
+        return "\n".join([_HEAD, *map(_table, entries), *map(_pin_table, pins)])
 
 
 def read(project: Path) -> Lock:
@@ -123,19 +151,40 @@ def read(project: Path) -> Lock:
 
 def parse(data: bytes) -> Lock:
     """Read the bytes of a lock. Raises Invalid for all that `Lock.text` would not write."""
-    rows = _toml(data).get("package", [])
-    if not isinstance(rows, list) or len(rows) > MOST_PACKAGES:
-        raise _refusal(f"package is not an array of at most {MOST_PACKAGES} tables")
+    document = _toml(data)
     packages: dict[str, Locked] = {}
-    for row in rows:
+    for row in _rows(document, "package"):
         entry = _entry(row)
         if entry.name in packages:
             raise _refusal(f"{entry.name} stands there twice")
         packages[entry.name] = entry
-    lock = Lock(packages)
+    pins = [_pin(row) for row in _rows(document, "namespace")]
+    lock = Lock(packages).believing(pins)
+    if len(lock.namespaces) != len(pins):
+        raise _refusal("a namespace stands there twice")
     if sum(len(entry.known) for entry in packages.values()) != len(lock.owners()):
         raise _refusal("two packages claim one file")
     return lock
+
+
+def _rows(document: Mapping[str, Any], name: str) -> list[Any]:
+    rows = document.get(name, [])
+    if not isinstance(rows, list) or len(rows) > MOST_PACKAGES:
+        raise _refusal(f"{name} is not an array of at most {MOST_PACKAGES} tables")
+    return rows
+
+
+def _pin(row: Any) -> Pinned:
+    try:
+        return Pinned.model_validate(row)
+    except ValidationError as error:
+        raise _invalid("namespace", error) from None
+
+
+def _invalid(table: str, error: ValidationError) -> Invalid:
+    first = error.errors()[0]
+    place = ".".join(str(part)[:80] for part in first["loc"])
+    return _refusal(f"{table}.{place}: {first['msg']}")
 
 
 def _refusal(message: str) -> Invalid:
@@ -161,9 +210,7 @@ def _entry(row: Any) -> Locked:
     try:
         entry = Locked.model_validate(row)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part)[:80] for part in first["loc"])
-        raise _refusal(f"package.{place}: {first['msg']}") from None
+        raise _invalid("package", error) from None
     try:
         name = PackageName.parse(entry.name)
         Version.parse(entry.version)
@@ -208,6 +255,17 @@ def _table(entry: Locked) -> str:
             f"{_quoted(key)} = [{', '.join(map(_quoted, sorted(values)))}]"
             for key, values in sorted(entry.pending.items())
         ]
+    return "\n".join(lines) + "\n"
+
+
+def _pin_table(pin: Pinned) -> str:
+    lines = [
+        "[[namespace]]",
+        f"name = {_quoted(pin.name)}",
+        f"keys = [{', '.join(map(_quoted, sorted(pin.keys)))}]",
+        f"seq = {pin.seq}",
+        f"head = {_quoted(pin.head)}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,32 +1,28 @@
-"""Packing a skill, agent or tool into a signed .ctxpkg, and the key it is signed with.
+"""Packing a skill, agent or tool into a signed and attested .ctxpkg.
 
-The same input gives the same bytes: the time is passed in. A key file holds 64 hex characters and
-is readable by its owner alone.
+The same input gives the same bytes: the time is passed in. `read` says what is packed, under which
+name and version; `pack` makes the bytes.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ctxmcp import __version__, check
-from registry_core.errors import Conflict, Invalid, InvalidName
+from registry_core.errors import Invalid, InvalidName
 from registry_core.formats import Candidate, File, Visibility, ctxpkg
+from registry_core.formats.attestation import NOTHING, Pledge
 from registry_core.names import Kind, PackageName, Version, shown
-from registry_core.signing import SigningKey
 from registry_core.unicode import sanitize
 from registry_core.verification.texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ctxmcp.settings import Settings
-
-MOST_KEY = 1024
+    from registry_core.signing import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +34,59 @@ class Label:
     private: bool = False
 
 
-def pack(
-    path: Path,
-    *,
-    key: Callable[[], SigningKey],
-    created_at: datetime,
-    label: Label = Label(),
-) -> bytes:
-    """Pack and sign a file or folder; a .ctxpkg is returned as it is.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is packed, and what it is published as."""
 
-    What hides in a text from its reader is taken out first: a registry refuses it.
+    candidate: Candidate
+    label: Label
 
-    `key` is asked only where something has to be signed. Raises Invalid, InvalidPackage, TooLarge.
-    """
+    @property
+    def name(self) -> PackageName:
+        """Its name. Raises InvalidName where neither source nor label say one."""
+        return _name(self.candidate, self.label)
+
+    @property
+    def version(self) -> Version:
+        """Its version. Raises Invalid where neither source nor label say one."""
+        return _version(self.candidate, self.label)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is a .ctxpkg already, which stays as it is."""
+        return self.candidate.format == ctxpkg.FORMAT
+
+
+def read(path: Path, label: Label = Label()) -> Source:
+    """Read a file or folder. Raises Invalid, InvalidPackage, TooLarge."""
     if not path.exists():
         raise Invalid(f"there is no {path}", hint="Name a .ctxpkg, a skill, an agent or a tool.")
     candidate = check.read_path(path)
     if candidate.format == ctxpkg.FORMAT:
         _check_unlabelled(label)
+    return Source(candidate, label)
+
+
+def pack(
+    source: Source,
+    *,
+    key: Callable[[], SigningKey],
+    created_at: datetime,
+    pledge: Pledge = NOTHING,
+) -> bytes:
+    """Pack, sign and attest what was read; a .ctxpkg is returned as it is.
+
+    What hides in a text from its reader is taken out first: a registry refuses it.
+
+    `key` is asked only where something has to be signed.
+    """
+    candidate = source.candidate
+    if source.is_packed:
         return candidate.artifact
     return ctxpkg.write(
         kind=candidate.kind,
-        name=_name(candidate, label),
-        version=_version(candidate, label),
+        name=source.name,
+        version=source.version,
         description=sanitize(candidate.description).text,
         files=[_without_hidden(file) for file in candidate.files],
         created_at=created_at,
@@ -70,7 +96,8 @@ def pack(
         license=sanitize(candidate.license).text,
         tags=tuple(sanitize(tag).text for tag in candidate.tags),
         dependencies=candidate.dependencies,
-        visibility=Visibility.PRIVATE if label.private else candidate.visibility,
+        visibility=Visibility.PRIVATE if source.label.private else candidate.visibility,
+        pledge=pledge,
     )
 
 
@@ -112,37 +139,3 @@ def _version(candidate: Candidate, label: Label) -> Version:
     if not text:
         raise Invalid("the source says no version", hint="Give one: --version 1.0.0.")
     return Version.parse(text)
-
-
-def load_key(settings: Settings) -> SigningKey:
-    """Read the signing key. Raises Invalid where there is none, or others can read it."""
-    path = settings.key_file
-    try:
-        with path.open("rb") as file:
-            status, data = os.fstat(file.fileno()), file.read(MOST_KEY)
-    except FileNotFoundError:
-        raise Invalid(
-            f"there is no signing key at {path}", hint="Make one: ctxmcp keygen"
-        ) from None
-    except OSError as error:
-        raise Invalid(f"the signing key {path} cannot be read: {error.strerror}") from error
-    if os.name == "posix" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Invalid(f"others can read the signing key {path}", hint=f"chmod 600 {path}")
-    return SigningKey.from_hex(data.decode("ascii", "replace"))
-
-
-def generate_key(path: Path) -> SigningKey:
-    """Make a signing key and keep it at `path`. Raises Conflict where there is a file."""
-    key = SigningKey.generate()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except FileExistsError:
-        raise Conflict(
-            f"there is a key at {path} already",
-            hint="What it signed can be updated with it alone: keep it, or move it away first.",
-        ) from None
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - opened with a mode
-        file.write(f"{key.to_hex()}\n")
-    return key

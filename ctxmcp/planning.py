@@ -178,7 +178,8 @@ def _check_continuity(planned: Sequence[Planned], lock: Lock) -> None:
                 found=release.sha256,
                 hint="A published version never changes; ask its publisher.",
             )
-        if entry.signer and entry.signer != release.signer:
+        known = name.namespace in lock.namespaces  # then `continuity` says who may sign
+        if not known and entry.signer and entry.signer != release.signer:
             raise Untrusted(
                 f"{release.ref} is signed by {release.signer or 'nobody'},"
                 f" while {entry.ref} was signed by {entry.signer}",

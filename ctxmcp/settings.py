@@ -75,10 +75,13 @@ class Settings:
     tools_dir: Path
     """Where tools are installed: the user's data folder, on no search path."""
     home: Path
+    own_policy_file: Path | None = None
+    """What the user lets be installed, beside what each project does."""
     database_url: str = ""
     blobs_url: str = ""
     base_url: str = ""
     policy_file: Path | None = None
+    """What the registry lets in."""
     model: Model | None = None
     registry: str = ""
     token: str = ""
@@ -124,6 +127,7 @@ def read(
         key_file=Path(environment.get("CTXMCP_KEY") or user_config_path(APP) / "signing.key"),
         tools_dir=user_data / "tools",
         home=Path.home(),
+        own_policy_file=user_config_path(APP) / "policy.toml",
         database_url=environment.get("CTXMCP_DATABASE_URL", ""),
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),

@@ -13,6 +13,7 @@ from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
 from registry_core.events.search import EventIndex
 from registry_core.events.summary import Summaries
+from registry_core.keychains import Keychains
 from registry_core.knowledge import Knowledge
 from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
@@ -61,6 +62,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
             rescans=Rescans(journal, trust.weigh),
+            keychains=Keychains(journal, packages),
             tokens=Tokens(journal),
             blobs=_blobs(settings),
             index=index,

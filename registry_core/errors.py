@@ -7,7 +7,9 @@
      |    +-- InvalidPackage     the bytes cannot be read as a package
      |    +-- TooLarge           more bytes, files or characters than a limit allows
      +-- Rejected                readable, and refused by a check; carries the report
-     +-- Untrusted               a policy of the caller refuses what verification allowed
+     +-- Untrusted               the caller's side refuses what verification allowed
+     |    +-- PolicyRefused      a rule of the caller's policy file says no; carries the rule
+     |    +-- UnknownSigner      a key that does not follow from those known; carries both
      +-- NotFound                no such package, version, file or token, or none that may be seen
      |    +-- NothingMatches     versions exist, and none satisfies what was asked
      |    +-- Held               it exists, and nobody gets it before somebody has looked at it
@@ -102,9 +104,33 @@ class Rejected(RegistryError):
 
 
 class Untrusted(RegistryError):
-    """A policy of the caller refuses what verification allowed."""
+    """The caller's side refuses what verification allowed."""
 
     code = "untrusted"
+
+
+class PolicyRefused(Untrusted):
+    """A rule of the caller's policy file says no; `rule` is its name in the file."""
+
+    code = "policy_refused"
+    rule = ""
+
+    def __init__(self, message: str, *, rule: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+
+
+class UnknownSigner(Untrusted):
+    """A key that does not follow from those that are known of its namespace."""
+
+    code = "unknown_signer"
+    known: tuple[str, ...] = ()
+    found = ""
+
+    def __init__(self, message: str, *, known: tuple[str, ...], found: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.known = known
+        self.found = found
 
 
 class NotFound(RegistryError):

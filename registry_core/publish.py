@@ -2,8 +2,9 @@
 
     read     bytes -> Candidate; refuses what cannot be read one way only
     admit    may this caller publish this name and version; nothing written yet
-    verify   every check, against what is known beforehand; a blocking finding ends here, and a
-             model may read on, where one is set
+    verify   every check, against what is known beforehand; a model may read on, where one is set
+    judge    whether its signer is the namespace's, and it follows what was published before; a
+             blocking finding of either ends here, with the report
     store    the blob under its digest; a crash after it leaves a blob that nothing names
     record   one transaction: the release, what its package says now, and the event
 
@@ -21,16 +22,20 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from registry_core import keys
 from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
+from registry_core.keys import Signing
 from registry_core.names import PackageName, Version
 from registry_core.packages import Claim, Details, NewRelease, State
 from registry_core.verification import (
     Before,
     Binding,
+    Finding,
     Known,
     Naming,
     Report,
+    Severity,
     is_ready,
     meaning,
     rules_of_today,
@@ -66,6 +71,9 @@ class Published:
     candidate: Candidate
     report: Report
     visibility: Visibility
+    signing: Signing
+    judged: tuple[Finding, ...]
+    """What the keys of the namespace have to say of its signer; part of the report."""
     advisories: tuple[dict[str, str], ...] = ()
     """Those in force against it, by id and summary; it was not refused for them."""
 
@@ -118,12 +126,17 @@ async def rehearse(
     report = await _work(partial(verify, candidate, binding, known), here=few and is_ready())
     if registry.reader is not None and not report.blocking:
         report = meaning.read(report, await registry.reader.look(candidate))
+    signing = Signing.of(candidate, report)
+    judged = keys.judge(await registry.keychains.ring(binding.name.namespace), signing)
+    report = _with_keys(report, (*judged, *_follows(candidate, package)))
     report = registry.policy.applied(report)
     if report.blocking:
         raise Rejected(report)
     visibility = package.visibility if package else candidate.visibility
     bad = tuple({"id": one.id, "summary": one.summary} for one in known.advisories or ())
-    return Published(binding.name, binding.version, candidate, report, visibility, bad)
+    return Published(
+        binding.name, binding.version, candidate, report, visibility, signing, judged, bad
+    )
 
 
 async def _known(
@@ -157,6 +170,20 @@ async def _before(registry: Registry, package: Package | None, new: Version) -> 
         declared=asked.get("declared", release.powers),
         seen=asked.get("seen"),
     )
+
+
+def _with_keys(report: Report, findings: tuple[Finding, ...]) -> Report:
+    return replace(report, sections=(*report.sections, keys.section(findings)))
+
+
+def _follows(candidate: Candidate, package: Package | None) -> tuple[Finding, ...]:
+    """See that the version before, which the packer has seen, is one that was published here."""
+    prev = candidate.attestation.text("prev") if candidate.attestation else ""
+    if not prev or prev in {r.sha256 for r in (package.releases if package else ())}:
+        return ()
+    message = f"it says that it follows {prev}, which was not published here"
+    fix = "Publish it where it was packed for, or pack it again from its source."
+    return (Finding("keys/prev", Severity.REVIEW, message, "attestation.prev", fix),)
 
 
 async def _work(work: Callable[[], T], *, here: bool) -> T:
@@ -204,6 +231,8 @@ def _new_release(rehearsed: Published) -> NewRelease:
         state=State.HELD if report.held else State.RELEASED,
         advisories=rehearsed.advisories,
         why_held="; ".join(dict.fromkeys(f.rule for f in report.held)) or None,
+        signing=rehearsed.signing,
+        judged=rehearsed.judged,
     )
 
 

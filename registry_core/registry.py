@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from registry_core.events.recorder import Recorder
     from registry_core.events.search import EventIndex
     from registry_core.events.summary import Summaries
+    from registry_core.keychains import Keychains
     from registry_core.knowledge import Knowledge
     from registry_core.packages.advisories import Advisories
     from registry_core.packages.popular import Popular
@@ -39,6 +40,7 @@ class Registry:
     popular: Popular
     advisories: Advisories
     rescans: Rescans
+    keychains: Keychains
     tokens: Tokens
     blobs: Blobs
     index: SearchIndex

@@ -73,6 +73,17 @@ tokens = Table(
     Column("revoked_at", Moment),
 )
 
+namespace_keys = Table(
+    "namespace_keys",
+    metadata,
+    Column("namespace", ForeignKey("namespaces.name"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, nullable=False),  # the id of its event
+    Column("at", Moment, nullable=False),
+    Column("statement", JSON, nullable=False),
+    Column("envelope", JSON(none_as_null=True)),  # null: stated by the registry itself
+)
+
 packages = Table(
     "packages",
     metadata,
@@ -111,6 +122,7 @@ releases = Table(
     Column("dependencies", JSON, nullable=False),
     Column("powers", JSON, nullable=False),
     Column("outcome", String(8), nullable=False),  # passed or warned, of the report
+    Column("position", Integer, nullable=False),  # the id of the event of its publishing
     Column("published_at", Moment, nullable=False),
     Column("published_by", String(100), nullable=False),
     Column("yanked_at", Moment),

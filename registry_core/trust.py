@@ -4,9 +4,10 @@
 reason of every verdict says what that is.
 
     refuse    its own check failed, it is held or was not let in, an advisory speaks
-              against it, or it was withdrawn
-    caution   usable, and something is missing or has changed: no signature, a new key, warnings
-    trusted   signed by the key that signed every earlier release, and no check found anything
+              against it, it was withdrawn, or its key was compromised when it signed
+    caution   usable, and something is missing or has changed: no signature, a key that the
+              namespace's chain does not know or that came by a break of it, warnings
+    trusted   signed by a key that the namespace's chain proves, and no check found anything
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from registry_core.keys import Action, Standing
 from registry_core.packages import State
 from registry_core.verification import DOUBTS, Report, Severity
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from registry_core.keys import Link, Ring
     from registry_core.packages import Package, Release
 
 
@@ -33,25 +36,66 @@ class Verdict(StrEnum):
     REFUSE = "refuse"
 
 
+class Continuity(StrEnum):
+    """How the signer of a release came to sign for its namespace."""
+
+    FIRST = "first"
+    """It signed the first release of the namespace, and this is that one."""
+    KNOWN = "known"
+    """It is the key that the namespace began with."""
+    ROTATED = "rotated"
+    """It followed another key properly, or was added by one."""
+    RECOVERED = "recovered"
+    """It was put in place of the others with the recovery key."""
+    BROKEN = "broken"
+    """It, or one that it followed, was put in place by the owner of the registry."""
+    UNKNOWN = "unknown"
+    """It is no key of the namespace."""
+    REVOKED = "revoked"
+    """It was compromised when it signed this."""
+    UNSIGNED = "unsigned"
+    """There is none."""
+
+
+_AGAINST = frozenset({Continuity.REVOKED})
+_DOUBTFUL = frozenset({Continuity.BROKEN, Continuity.UNKNOWN, Continuity.UNSIGNED})
+_TOLD = frozenset({"keys/unknown", "keys/unsigned"})
+"""Findings that the signer's own sentence tells of."""
+
+_WORDS = {
+    Action.PIN: Continuity.KNOWN,
+    Action.ROTATE: Continuity.ROTATED,
+    Action.ADD: Continuity.ROTATED,
+    Action.RECOVER: Continuity.RECOVERED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict and its reasons, the weightiest first."""
 
     verdict: Verdict
+    continuity: Continuity
     reasons: tuple[str, ...]
 
 
-def judge(package: Package, release: Release, report: Report) -> Judgement:
-    """Weigh one release of a package."""
-    against = list(_refusals(release, report))
-    doubts = list(_doubts(package, release, report))
+def judge(package: Package, release: Release, report: Report, ring: Ring) -> Judgement:
+    """Weigh one release of a package, whose namespace has these keys."""
+    continuity, signer = _signer(package, release, ring)
+    against = [*_refusals(release, report), *_if(continuity in _AGAINST, signer)]
+    doubts = [*_if(continuity in _DOUBTFUL, signer), *_doubts(package, release, report)]
+    favour = _if(continuity not in _AGAINST | _DOUBTFUL, signer)
     verdict = Verdict.REFUSE if against else Verdict.CAUTION if doubts else Verdict.TRUSTED
-    return Judgement(verdict, (*against, *doubts, *_in_favour(package, release), _unseen(report)))
+    return Judgement(verdict, continuity, (*against, *doubts, *favour, _unseen(report)))
 
 
-def weigh(package: Package, release: Release, report: Mapping[str, Any]) -> Verdict:
+def _if(holds: bool, reason: str) -> list[str]:  # noqa: FBT001 - private, and reads as a sentence
+    return [reason] if holds else []
+
+
+def weigh(package: Package, release: Release, report: Mapping[str, Any], ring: Ring) -> Verdict:
     """Give the verdict alone, by a report as it is stored."""
-    return judge(package, release, Report.from_json(report)).verdict
+    return judge(package, release, Report.from_json(report), ring).verdict
 
 
 def _refusals(release: Release, report: Report) -> Iterator[str]:
@@ -77,15 +121,8 @@ def _withheld(release: Release) -> str:
 
 
 def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]:
-    if release.signer is None:
-        yield "not signed: nobody vouches for these bytes"
-    elif changed := _signed_otherwise(package, release):
-        yield (
-            f"signed by {release.signer[:16]}…, while {changed.version} before it was signed by"
-            f" {changed.signer[:16] if changed.signer else 'nobody'}…"
-        )
     for finding in report.findings:
-        if finding.severity in DOUBTS:
+        if finding.severity in DOUBTS and finding.rule not in _TOLD:
             held = "held: " if finding.severity is Severity.HOLD else ""
             yield f"{held}{finding.rule}: {finding.message}"
     if package.deprecated is not None:
@@ -95,29 +132,41 @@ def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]
         yield f"released after review by {release.state_by}: {release.state_reason}"
 
 
-def _in_favour(package: Package, release: Release) -> Iterator[str]:
+def _signer(package: Package, release: Release, ring: Ring) -> tuple[Continuity, str]:
+    """Say how its signer came to sign it, in a word and in a sentence."""
     if release.signer is None:
-        return
-    earlier = [r for r in _before(package, release) if r.signer == release.signer]
-    if earlier and not _signed_otherwise(package, release):
-        yield f"signed by {release.signer[:16]}…, the key of {len(earlier)} earlier release(s)"
-    elif not earlier:
-        yield f"signed by {release.signer[:16]}…, a key first seen with this release"
+        return Continuity.UNSIGNED, "not signed: nobody vouches for these bytes"
+    said, namespace = f"signed by {release.signer[:16]}…", f"@{package.name.namespace}"
+    standing = ring.standing(release.signer, release.position)
+    if standing is Standing.REVOKED:
+        return Continuity.REVOKED, f"{said}, which was compromised when it signed this"
+    if standing in {Standing.UNKNOWN, Standing.PENDING}:
+        mine = ", ".join(f"{key[:16]}…" for key in ring.in_use) or "no key"
+        return Continuity.UNKNOWN, f"{said}, which is no key of {namespace}; that signs with {mine}"
+    key = ring.keys[release.signer]
+    broken = [link for link in ring.broken if link.statement.seq <= key.link.statement.seq]
+    if broken:
+        day = f"{broken[-1].effective_at:%Y-%m-%d}"
+        return Continuity.BROKEN, (
+            f"{said}; continuity broken on {day}: the registry's owner replaced {namespace}'s keys"
+        )
+    return _proper(package, release, key.link, said)
+
+
+def _proper(package: Package, release: Release, link: Link, said: str) -> tuple[Continuity, str]:
+    earlier = sum(r.signer == release.signer and r.id < release.id for r in package.releases)
+    since = f"known since {link.at:%Y-%m-%d}, {earlier} earlier release(s) of this package"
+    word = _WORDS[link.statement.action]
+    if word is Continuity.KNOWN and link.position + 1 == release.position:
+        return Continuity.FIRST, f"{said}, a key first seen with this release"
+    if word is Continuity.KNOWN:
+        return word, f"{said}, {since}"
+    if word is Continuity.RECOVERED:
+        return word, f"{said}, put in place with the recovery key; {since}"
+    return word, f"{said}, rotated properly from {link.statement.old[:16]}…; {since}"
 
 
 def _unseen(report: Report) -> str:
     if not report.skipped:
         return "every check of this registry looked at it"
     return f"nobody looked for: {', '.join(report.skipped)}"
-
-
-def _before(package: Package, release: Release) -> list[Release]:
-    """Return the releases published before, the newest first."""
-    return sorted(
-        (r for r in package.releases if r.id < release.id), key=lambda r: r.id, reverse=True
-    )
-
-
-def _signed_otherwise(package: Package, release: Release) -> Release | None:
-    before = _before(package, release)
-    return before[0] if before and before[0].signer != release.signer else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from ctxmcp import settings, wiring
 from registry_core.callers import OWNER, Caller, Scope
 from registry_core.formats import Dependency, File, Visibility, ctxpkg
+from registry_core.formats.attestation import NOTHING, Pledge
 from registry_core.names import Kind, PackageName, Version
 from registry_core.publish import Published, publish
 from registry_core.registry import Registry
@@ -43,6 +44,7 @@ def package(
     tags: Sequence[str] = (),
     private: bool = False,
     key: SigningKey = KEY,
+    pledge: Pledge = NOTHING,
 ) -> bytes:
     """Make the bytes of a signed .ctxpkg."""
     if files is None:
@@ -62,6 +64,7 @@ def package(
         tags=tags,
         dependencies=[Dependency(n, r) for n, r in (needs or {}).items()],
         visibility=Visibility.PRIVATE if private else Visibility.PUBLIC,
+        pledge=pledge,
     )
 
 

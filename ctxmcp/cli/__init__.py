@@ -35,6 +35,7 @@ _PROGRAM = {
     "remove": "files",
     "pack": "files",
     "keygen": "files",
+    "accept-key": "files",
     "token": "tokens",
     "rescan": "scanning",
     "serve": "serving",
@@ -57,7 +58,9 @@ class Root(Group):
         """Load one command."""
         name = ALIASES.get(name, name)
         if name in _PROGRAM:
-            found: click.Command = getattr(import_module(f"ctxmcp.cli.{_PROGRAM[name]}"), name)
+            found: click.Command = getattr(
+                import_module(f"ctxmcp.cli.{_PROGRAM[name]}"), name.replace("-", "_")
+            )
             return found
         return import_module("ctxmcp.cli.operations").command(name)  # type: ignore[no-any-return]
 

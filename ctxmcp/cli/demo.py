@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from ctxmcp import __version__, cli, pack, terminal
+from ctxmcp import __version__, cli, keyfiles, terminal
 from ctxmcp.cli.agents import one_liners, program
 from ctxmcp.cli.endings import EXIT_CODES, Ending
 from ctxmcp.settings import Settings
@@ -208,7 +208,7 @@ def _context(source: Path, settings: Settings) -> bytes:
         description=facts["description"],
         files=(),
         created_at=moment,
-        key=pack.load_key(settings),
+        key=keyfiles.load(settings.key_file),
         tool_version=__version__,
         author=facts["author"],
         license=facts["license"],

@@ -1,4 +1,7 @@
-"""The commands on files and folders alone: `keygen`, `pack` and `remove`. No registry is asked."""
+"""The commands on files and folders alone: `keygen`, `pack`, `remove` and `accept-key`.
+
+No registry is asked.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,41 @@ from ctxmcp import terminal
 from ctxmcp.cli.invocation import Command, invocation
 from ctxmcp.cli.printing import document, talk
 from registry_core.errors import Conflict
+from registry_core.names import parse_namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctxmcp.cli.invocation import Invocation
     from ctxmcp.install import Removal
+    from registry_core.signing import SigningKey
 
 
 @click.command(cls=Command)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to keep it in.")
 def keygen(output: Path | None) -> None:
-    """Make a signing key; what you publish is signed with it."""
-    from ctxmcp.pack import generate_key  # noqa: PLC0415 - brings the formats
+    """Make a signing key, the key that follows it, and one to recover with."""
+    from ctxmcp.keyfiles import Keyfiles  # noqa: PLC0415 - brings the formats
 
     what = invocation()
-    path = output or what.settings.key_file
-    key = generate_key(path)
-    found = {"public_key": key.public_key, "path": str(path)}
-    document(what, found, lambda: [f"public key {key.public_key}", f"kept in {path}"])
-    talk(what, "The file is the key: whoever has it signs as you. Keep a copy where nobody looks.")
+    files = Keyfiles(output or what.settings.key_file)
+    made = files.generate()
+    paths = {"current": files.current, "next": files.next, "recovery": files.recovery}
+    told = {n: {"public_key": key.public_key, "path": str(paths[n])} for n, key in made.items()}
+    document(what, told.pop("current") | told, lambda: _kept(told, files.current, made))
+    talk(what, "Each file is a key: whoever has it signs as you. Now move the other two away,")
+    talk(what, "the recovery key to no computer at all; what you pack commits to both.")
+
+
+def _kept(
+    told: Mapping[str, Mapping[str, str]], path: Path, made: Mapping[str, SigningKey]
+) -> list[str]:
+    return [
+        f"public key {made['current'].public_key}",
+        f"kept in {path}",
+        f"the next key, for `ctxmcp rotate`, in {told['next']['path']}",
+        f"the recovery key, for `ctxmcp recover`, in {told['recovery']['path']}",
+    ]
 
 
 @click.command(cls=Command, arguments=[("PATH", "A skill, agent or tool, or a .ctxpkg.")])
@@ -40,16 +60,18 @@ def keygen(output: Path | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 def pack(path: Path, name: str, version: str, *, private: bool, output: Path | None) -> None:
     """Pack and sign a skill, an agent or a tool into a .ctxpkg, without publishing it."""
-    from ctxmcp import pack as packing  # noqa: PLC0415 - brings the formats
+    from ctxmcp import keyfiles  # noqa: PLC0415 - brings the formats
+    from ctxmcp import pack as packing  # noqa: PLC0415 - as above
     from registry_core.formats import ctxpkg  # noqa: PLC0415 - as above
 
     what = invocation()
     settings = what.settings
+    files = keyfiles.Keyfiles(settings.key_file)
     artifact = packing.pack(
-        path,
-        key=lambda: packing.load_key(settings),
+        packing.read(path, packing.Label(name, version, private)),
+        key=lambda: keyfiles.load(files.current),
         created_at=settings.source_date or datetime.now(UTC),  # noqa: TID251 - the user's clock
-        label=packing.Label(name, version, private),
+        pledge=files.commits(),
     )
     made = ctxpkg.read(artifact)
     file = output or Path(f"{made.name.removeprefix('@').replace('/', '-')}-{made.version}.ctxpkg")
@@ -78,6 +100,27 @@ def remove(refs: tuple[str, ...]) -> None:
     site = install.Site(Places(project, what.settings.tools_dir), what.settings.home)
     gone = install.remove(site, refs)
     document(what, gone.model_dump(mode="json"), lambda: _removed(what, gone))
+
+
+@click.command(
+    "accept-key",
+    cls=Command,
+    arguments=[
+        ("NAMESPACE", "Whose key it is, with or without the @."),
+        ("KEY", "Its 64 hex characters, or `unsigned`."),
+    ],
+)
+@click.argument("namespace")
+@click.argument("key")
+def accept_key(namespace: str, key: str) -> None:
+    """Believe a key that does not follow from those this project has seen, on your own word."""
+    from ctxmcp import continuity, staging  # noqa: PLC0415 - as above
+
+    what = invocation()
+    project = what.project.absolute()
+    with staging.alone(project):
+        pin = continuity.accept(project, parse_namespace(namespace.removeprefix("@")), key.lower())
+    document(what, pin.model_dump(), lambda: [f"@{pin.name} may be signed by {key.lower()} here"])
 
 
 def _removed(what: Invocation, gone: Removal) -> list[str]:

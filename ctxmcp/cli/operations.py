@@ -30,6 +30,10 @@ _PATHS = {
     "publish": frozenset({"path"}),
     "verify": frozenset({"target"}),
     "download": frozenset({"output"}),
+    "rotate": frozenset({"next_key"}),
+    "add_key": frozenset({"added", "next_key"}),
+    "revoke_key": frozenset({"signed_by"}),
+    "recover": frozenset({"recovery_key"}),
 }
 """Fields that are, or may be, paths on this machine."""
 

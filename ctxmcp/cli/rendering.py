@@ -20,6 +20,7 @@ from registry_core.operations.changing import ChannelState, StateNow, Visibility
 from registry_core.operations.download import Located
 from registry_core.operations.inspect import Inspected
 from registry_core.operations.install import Installation, Planned
+from registry_core.operations.keys import KeyChain, KeyChains, KeyChange
 from registry_core.operations.publish import PublishedRelease
 from registry_core.operations.review import HeldRelease, Reviewed
 from registry_core.operations.search import SearchResult
@@ -262,6 +263,49 @@ def _yank(output: YankState, on: Paper) -> Sequence[str]:
     if not output.yanked:
         return [f"{output.ref} resolves again"]
     return [f"{output.ref} is yanked: {one_line(output.reason or '')}"]
+
+
+@lines.register(KeyChains)
+def _keys(output: KeyChains, on: Paper) -> Sequence[str]:
+    return [line for chain in output.chains for line in _chain(chain, on)]
+
+
+def _chain(chain: KeyChain, on: Paper) -> Iterator[str]:
+    said = [f"next key {'committed' if chain.next else 'not committed'}"]
+    said.append(f"recovery key {'committed' if chain.recovery else 'not committed'}")
+    yield (
+        f"{_bold(f'@{chain.namespace}')}  {', '.join(said)}"
+        if chain.keys
+        else (f"{_bold(f'@{chain.namespace}')}  nothing was signed yet")
+    )
+    rows = [
+        (
+            key.key,
+            key.standing
+            + ("" if key.revoked_since is None else f" since position {key.revoked_since}"),
+            f"{key.came_by} {_moment(key.since)}",
+        )
+        for key in chain.keys
+    ]
+    yield from aligned(rows, on, indent="  ")
+    for moment in chain.broken:
+        yield f"  continuity broken {_moment(moment)}: the registry's owner replaced the keys"
+
+
+@lines.register(KeyChange)
+def _key_change(output: KeyChange, on: Paper) -> Sequence[str]:
+    done = {
+        "rotate": "signs with a new key",
+        "add": "signs with one key more",
+        "revoke": "has revoked a key",
+        "recover": "gets a new key in place of all others",
+    }
+    return [
+        f"{_bold(f'@{output.namespace}')} {done[output.action]}: {output.key}",
+        f"  from {_moment(output.counts_from)} on, position {output.position} of the event log",
+        f"  keys in use: {', '.join(output.in_use) or 'none'}",
+        *(f"  {one_line(note)}" for note in output.notes),
+    ]
 
 
 @lines.register(VisibilityState)

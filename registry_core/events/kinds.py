@@ -56,6 +56,16 @@ class EventKind(StrEnum):
     """A token was made; the event has its id and never the token."""
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event
     """A token opens nothing any more."""
+    KEY_PINNED = "key_pinned"
+    """The first signed release of a namespace was recorded: its key is the namespace's."""
+    KEY_ROTATED = "key_rotated"
+    """A key of a namespace was replaced by its successor."""
+    KEY_ADDED = "key_added"
+    """A namespace signs with one key more."""
+    KEY_REVOKED = "key_revoked"
+    """A key is compromised since the position in the payload."""
+    KEY_RECOVERED = "key_recovered"
+    """All keys of a namespace are replaced by one, with its recovery key or by the owner."""
     TRUST_CHANGED = "trust_changed"
     """The verdict on a release is another one; `because` is the kind of event that did it."""
 

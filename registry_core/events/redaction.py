@@ -43,6 +43,7 @@ REFS = ("tool", "kind", "event_kind", "workspace_id", "channel_id", "id")
 FACTS = (
     *("package_id", "name", "version", "sha256", "channel", "visibility", "ok", "token_id"),
     *("verdict", "was", "because", "advisory", "rules", "report_sha256"),
+    *("namespace", "key", "old", "since", "digest"),
 )
 """Members that it keeps of the registry's own events besides."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from registry_core.dsse import Envelope
     from registry_core.names import Kind
 
 MAX_ARTIFACT = 8 * 1024 * 1024
@@ -78,6 +79,29 @@ class Signature:
     value: str
     message: bytes
     """What the signature has to be over, recomputed from the bytes, not copied from a claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """What a publisher states of the whole release, beside what its bytes really give."""
+
+    envelope: Envelope
+    stated: Mapping[str, Any]
+    """The payload of the envelope as parsed."""
+    found: Mapping[str, Any]
+    """The members that can be recomputed, recomputed."""
+    is_canonical: bool
+    """Whether the payload is the canonical form of what it says."""
+
+    @property
+    def key(self) -> str:
+        """The public key it says it is signed by; "" where it says none."""
+        return self.text("key")
+
+    def text(self, member: str) -> str:
+        """Return a member that is a string, "" for every other."""
+        value = self.stated.get(member)
+        return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +170,7 @@ class Candidate:
     """A ctxpkg's `content` as parsed; empty for the other formats."""
     digests: tuple[Digest, ...] = ()
     signature: Signature | None = None
+    attestation: Attestation | None = None
     notes: tuple[str, ...] = ()
     """What the reader tolerated and a publisher should know."""
 

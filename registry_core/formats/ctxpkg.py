@@ -5,6 +5,7 @@
                     "tags": [], "visibility": "private", "provenance": {..}, "stats": {..},
                     "integrity": { "sha256": "..", "content_hash": "..", "byte_size": 91 },
                     "signature": { "algorithm": "ed25519", "public_key": "..", "value": ".." } },
+      "attestation": a DSSE envelope, see `formats.attestation`; written here, ignored elsewhere
       "content":  { "knowledge": {..},
                     "documents": { "files": [ BLOB, .. ] },
                     "addon": { "manifest_toml": "..", "modules": [ BLOB, .. ] } } }
@@ -24,7 +25,8 @@ was written, without the white space outside its strings. Nothing is ever serial
     sha256       = hex(sha256("NAME:VERSION:CONTENT_HASH"))
     signed       = hex(sha256("ctxpkg-sign-v1:NAME:VERSION:SHA256")), as 64 ASCII characters
 
-So name, version and content are under the signature, and every other manifest field is not.
+So name, version and content are under the signature, and every other manifest field is not: it is
+under that of the attestation, where there is one.
 
 >>> canon = strict_json.compact('{ "documents": { "files": [ ] } }')
 >>> canon
@@ -49,7 +51,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -70,6 +72,7 @@ from registry_core.formats import (
     Signature,
     Visibility,
     agent,
+    attestation,
     skill,
     strict_json,
     tool,
@@ -124,7 +127,7 @@ def read(data: bytes) -> Candidate:
     files = _files(content, frozenset(manifest.texts("executables")))
     kind = _kind(manifest)
     powers, tolerated = _powers(kind, content, name, files)
-    return Candidate(
+    candidate = Candidate(
         format=FORMAT,
         kind=kind,
         name=name,
@@ -146,6 +149,20 @@ def read(data: bytes) -> Candidate:
         signature=_signature(manifest, signed_message(name, version, digest)),
         notes=(*_notes(document.members), *tolerated),
     )
+    return _attested(candidate, document)
+
+
+def _attested(candidate: Candidate, document: strict_json.Document) -> Candidate:
+    """Add the attestation, where there is one of ours."""
+    value = document.members.get(attestation.MEMBER)
+    if value is None:
+        return candidate
+    compacted = strict_json.compact(document.source("manifest"))
+    found = attestation.read(value, attestation.facts(candidate, compacted))
+    if found is None:
+        note = "ignored: the attestation is of another type than this registry's"
+        return replace(candidate, notes=(*candidate.notes, note))
+    return replace(candidate, attestation=found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +266,7 @@ def _signature(manifest: _Object, message: bytes) -> Signature | None:
 
 
 def _notes(members: Mapping[str, Any]) -> tuple[str, ...]:
-    strange = sorted(members.keys() - {"manifest", "content"})
+    strange = sorted(members.keys() - {"manifest", "content", attestation.MEMBER})
     if not strange:
         return ()
     first = shown(strange[0])
@@ -407,8 +424,9 @@ def write(  # noqa: PLR0913 - one keyword for each field of the manifest
     dependencies: Sequence[Dependency] = (),
     visibility: Visibility = Visibility.PUBLIC,
     content_extra: Mapping[str, Any] | None = None,
+    pledge: attestation.Pledge = attestation.NOTHING,
 ) -> bytes:
-    """Write and sign a bundle: what `read` accepts, the same bytes for the same input.
+    """Write, sign and attest a bundle: what `read` accepts, the same bytes for the same input.
 
     `content_extra` are further members of `content`, of which those named in `LAYERS` are
     declared as layers: `{"knowledge": {"facts": [], "patterns": [], "insights": [],
@@ -450,8 +468,13 @@ def write(  # noqa: PLR0913 - one keyword for each field of the manifest
             "value": key.sign(signed_message(str(name), str(version), digest)),
         },
     }
-    data = _json({"manifest": manifest, "content": content}, indent=2).encode()
-    read(data)
+    whole = {"manifest": manifest, "content": content}
+    candidate = read(_json(whole, indent=2).encode())
+    facts = attestation.facts(candidate, _json(manifest, indent=None))
+    envelope = attestation.sign(facts, pledge, key)
+    data = _json({**whole, attestation.MEMBER: envelope.as_json()}, indent=2).encode()
+    if len(data) > MAX_ARTIFACT:
+        raise TooLarge(f"the package has {len(data):,} bytes, at most {MAX_ARTIFACT:,}")
     return data
 
 

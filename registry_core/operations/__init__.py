@@ -29,6 +29,7 @@ from registry_core.operations.changing import channel, deprecate, revoke, unyank
 from registry_core.operations.download import download
 from registry_core.operations.inspect import inspect
 from registry_core.operations.install import install
+from registry_core.operations.keys import add_key, keys, recover, revoke_key, rotate
 from registry_core.operations.publish import publish
 from registry_core.operations.review import review
 from registry_core.operations.search import search
@@ -73,6 +74,11 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         advisories,
         visibility,
         channel,
+        keys,
+        rotate,
+        add_key,
+        revoke_key,
+        recover,
         session_get,
         session_mutate,
         session_list,

@@ -10,7 +10,7 @@ from pydantic import Field
 from registry_core.callers import Scope
 from registry_core.errors import Forbidden, Invalid, InvalidName, NotFound
 from registry_core.formats import Visibility
-from registry_core.names import PackageName
+from registry_core.names import PackageName, Version
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, exact
 from registry_core.packages import State
@@ -129,7 +129,21 @@ async def yank(registry: Registry, caller: Caller, given: Yank) -> YankState:
 async def unyank(registry: Registry, caller: Caller, given: Unyank) -> YankState:
     """Let a yanked release resolve again."""
     name, version = exact(given.ref)
+    await _refuse_compromised(registry, caller, name, version)
     return _state(name, await registry.packages.unyank(name, version, given.reason, caller))
+
+
+async def _refuse_compromised(
+    registry: Registry, caller: Caller, name: PackageName, version: Version
+) -> None:
+    """Keep withdrawn what a key signed after it was compromised."""
+    release = (await registry.packages.find(name, caller)).pick(version)
+    ring = await registry.keychains.ring(name.namespace)
+    if release.signer and ring.standing(release.signer, release.position) == "revoked":
+        raise Forbidden(
+            f"{name}@{release.version} was signed by a key that is revoked as compromised",
+            hint="Publish the same again as a new version, signed by a key in use.",
+        )
 
 
 @operation(

@@ -56,6 +56,8 @@ class Planned(Model):
     media_type: str
     signer: str | None
     yanked: bool
+    published_at: str
+    position: int = Field(description="Of its publishing, in the event log.")
     held: bool = False
     deprecated: bool = False
     requested: bool = Field(description="False: a dependency of another.")
@@ -125,6 +127,8 @@ def _planned(registry: Registry, choice: Choice, *, requested: bool) -> Planned:
         yanked=release.avoided,
         deprecated=choice.package.deprecated is not None,
         held=release.held,
+        published_at=release.published_at.isoformat(),
+        position=release.position,
         requested=requested,
         dependencies=[f"{d['name']} {d['requirement']}".strip() for d in release.dependencies],
     )

@@ -34,6 +34,9 @@ class Trusted(Model):
     ref: str
     verdict: Verdict
     reasons: list[str]
+    continuity: str = Field(
+        description="first, known, rotated, recovered, broken, unknown, revoked or unsigned"
+    )
     checks: dict[str, str] = Field(description="check -> passed, warned, failed or skipped")
     signer: str | None
     sha256: str
@@ -48,13 +51,15 @@ async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
     package, release = await _any(registry, caller, given.ref)
     details = await registry.packages.details(release)
     report = Report.from_json(details.report)
-    judgement = judging.judge(package, release, report)
+    ring = await registry.keychains.ring(package.name.namespace)
+    judgement = judging.judge(package, release, report, ring)
     # That somebody has to look at a release is everybody's to know, why is for those who do.
     told = not release.shut or caller.is_told_of(package.name.namespace)
     return Trusted(
         ref=f"{package.name}@{release.version}",
         verdict=judgement.verdict,
         reasons=list(judgement.reasons if told else judgement.reasons[:1]),
+        continuity=judgement.continuity,
         checks={s.check: s.outcome for s in report.sections} if told else {},
         signer=release.signer,
         sha256=release.sha256,

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from registry_core.keys import Signing
     from registry_core.names import Kind, PackageName
+    from registry_core.verification import Finding
 
 
 class State(StrEnum):
@@ -56,6 +58,8 @@ class Release:
     dependencies: tuple[dict[str, Any], ...]
     powers: dict[str, Any]
     outcome: str
+    position: int
+    """The id of the event of its publishing: where in the log it stands."""
     published_at: datetime
     published_by: str
     yanked_at: datetime | None
@@ -244,6 +248,10 @@ class NewRelease(Claim):
     row: Mapping[str, Any]
     """Columns of `releases`."""
     details: Details
+    signing: Signing
+    """Who signed it."""
+    judged: tuple[Finding, ...]
+    """What was found of that by the keys of the namespace."""
     state: State = State.RELEASED
     why_held: str | None = None
     advisories: tuple[dict[str, Any], ...] = ()

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, cast, func, insert, or_, select, update
 
+from registry_core import keyring
 from registry_core.errors import Conflict, Invalid, NotFound
 from registry_core.events import EPOCH, Draft
 from registry_core.events.feed import POLL
 from registry_core.events.kinds import EventKind
 from registry_core.names import PackageName, Version, shown
-from registry_core.packages.store import load, settle, verdict_changed
+from registry_core.packages.store import Scales, load, settle, verdict_changed
 from registry_core.schema import (
     advisories,
     advisory_digests,
@@ -199,9 +200,9 @@ class Advisories:
                 update(releases).where(releases.c.id == release.id).values(advisories=after)
             )
             now = await settle(connection, name, self._journal.now())
-            draft = await verdict_changed(
-                connection, self._weigh, (before, release), now, because, caller
-            )
+            ring = await keyring.ring(self._journal, connection, name.namespace)
+            scales, was = Scales(self._weigh, ring, ring), (before, release)
+            draft = await verdict_changed(connection, scales, was, now, because, caller)
             if draft is not None:
                 await self._journal.append(connection, draft)
 

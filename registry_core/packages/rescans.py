@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
+from registry_core import keyring
 from registry_core.events.kinds import EventKind
 from registry_core.names import PackageName, Version
 from registry_core.packages import State
@@ -107,12 +108,13 @@ class Rescans:
             if held:
                 await _hold(connection, release, found)
             after = await settle(connection, due.name, self._journal.now())
+            ring = await keyring.ring(self._journal, connection, due.name.namespace)
             changed = Changed(
                 _signs(due.report) != _signs(found),
                 held,
                 (
-                    self._weigh(before, release, due.report.as_json()),
-                    self._weigh(after, after.exactly(due.version), found.as_json()),
+                    self._weigh(before, release, due.report.as_json(), ring),
+                    self._weigh(after, after.exactly(due.version), found.as_json(), ring),
                 ),
             )
             await self._tell(connection, after, due, found, changed, caller)

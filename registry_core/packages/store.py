@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, false, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from registry_core import keyring
 from registry_core.accounts import claim as claim_namespace
 from registry_core.callers import Caller, Scope
 from registry_core.errors import Conflict, Forbidden, NotFound
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.formats import Visibility
+from registry_core.keys import Ring
 from registry_core.names import Kind, PackageName, Version, newest_first
 from registry_core.packages import (
     Claim,
@@ -65,8 +67,17 @@ _RELEASED = (
 )
 
 
-Weigh = Callable[[Package, Release, Mapping[str, Any]], str]
-"""Says the verdict on a release of a package, by its report as it is stored."""
+Weigh = Callable[[Package, Release, Mapping[str, Any], Ring], str]
+"""Says the verdict on a release, by its report as it is stored and its namespace's keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What weighs a release before and after something is done: with the keys of that time."""
+
+    weigh: Weigh
+    before: Ring
+    after: Ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +207,21 @@ class Packages:
             package = await load(connection, new.name)
             _refuse(package, new, caller)
             now = self._journal.now()
+            visibility = package.visibility if package else new.visibility
+            await keyring.admit(
+                self._journal,
+                connection,
+                new.name.namespace,
+                new.signing,
+                new.judged,
+                caller,
+                private=visibility is Visibility.PRIVATE,
+            )
             package_id = package.id if package else await _insert_package(connection, new, now)
-            release_id = await _insert_release(connection, new, package_id, now, caller)
+            draft = _published(new, package_id, visibility, caller)
+            position = await self._journal.append(connection, draft)
+            row = {"package_id": package_id, "position": position, "published_at": now}
+            release_id = await _insert_release(connection, new, row, caller)
             if new.advisories:
                 await settle(connection, new.name, now)
             elif new.state is State.RELEASED:
@@ -205,8 +229,6 @@ class Packages:
                 await connection.execute(
                     _RELEASED, {"of": package_id, "newest": newest, "now": now}
                 )
-            visibility = package.visibility if package else new.visibility
-            await self._journal.append(connection, _published(new, package_id, visibility, caller))
             return visibility
 
         try:
@@ -218,12 +240,7 @@ class Packages:
         self, name: PackageName, version: Version, reason: str, caller: Caller
     ) -> Release:
         """Take a release out of resolution; doing it again keeps the first reason."""
-
-        def values(release: Release, now: datetime) -> Mapping[str, Any]:
-            return {} if release.yanked else {"yanked_at": now, "yank_reason": reason}
-
-        act = _Act(EventKind.PACKAGE_YANKED, reason, _publishes, values)
-        return await self._act(name, version, act, caller)
+        return await self._act(name, version, _yanking(reason), caller)
 
     async def unyank(
         self, name: PackageName, version: Version, reason: str, caller: Caller
@@ -390,24 +407,71 @@ class Packages:
 
         async def work(connection: AsyncConnection) -> Release:
             package = await _changeable(connection, name, caller, act.allowed)
-            release, now = package.exactly(version), self._journal.now()
-            values = act.values(release, now)
-            if not values:
-                return release
-            await connection.execute(
-                update(releases).where(releases.c.id == release.id).values(values)
-            )
-            after = await settle(connection, name, now)
-            payload = _of(release) | {"reason": act.reason}
-            await self._journal.append(connection, about(package, act.kind, caller, payload))
-            draft = await verdict_changed(
-                connection, self._weigh, (package, release), after, act.kind, caller
-            )
-            if draft is not None:
-                await self._journal.append(connection, draft)
+            ring = await keyring.ring(self._journal, connection, name.namespace)
+            release = package.exactly(version)
+            after = await self._do(connection, (package, release), act, (ring, ring), caller)
             return after.exactly(version)
 
         return await self._journal.write(work)
+
+    async def _do(
+        self,
+        connection: AsyncConnection,
+        to: tuple[Package, Release],
+        act: _Act,
+        rings: tuple[Ring, Ring],
+        caller: Caller,
+    ) -> Package:
+        """Do it in a transaction; `rings` are the namespace's keys before and after it."""
+        package, release = to
+        now = self._journal.now()
+        values = act.values(release, now)
+        if not values:
+            return package
+        await connection.execute(update(releases).where(releases.c.id == release.id).values(values))
+        after = await settle(connection, package.name, now)
+        payload = _of(release) | {"reason": act.reason}
+        await self._journal.append(connection, about(package, act.kind, caller, payload))
+        scales = Scales(self._weigh, *rings)
+        draft = await verdict_changed(connection, scales, to, after, act.kind, caller)
+        if draft is not None:
+            await self._journal.append(connection, draft)
+        return after
+
+    async def withdraw(
+        self,
+        connection: AsyncConnection,
+        key: str,
+        since: int,
+        rings: tuple[Ring, Ring],
+        caller: Caller,
+    ) -> None:
+        """Yank what a compromised key signed from a position of the log on, in a transaction."""
+        namespace = rings[0].namespace
+        signed = (
+            select(packages.c.name)
+            .join(releases, releases.c.package_id == packages.c.id)
+            .where(packages.c.namespace == namespace)
+            .where(releases.c.signer == key, releases.c.position >= since)
+            .distinct()
+        )
+        act = _yanking(f"its key {key[:16]}… is revoked as compromised")
+        for name in (await connection.execute(signed)).scalars().all():
+            package = await load(connection, PackageName(namespace, name))
+            for release in package.releases if package else ():
+                if package and _is_signed(release, key, since):
+                    package = await self._do(connection, (package, release), act, rings, caller)
+
+
+def _yanking(reason: str) -> _Act:
+    def values(release: Release, now: datetime) -> Mapping[str, Any]:
+        return {} if release.yanked else {"yanked_at": now, "yank_reason": reason}
+
+    return _Act(EventKind.PACKAGE_YANKED, reason, _publishes, values)
+
+
+def _is_signed(release: Release, key: str, since: int) -> bool:
+    return release.signer == key and release.position >= since
 
 
 _DECIDED = {
@@ -486,7 +550,7 @@ def _behind(name: PackageName) -> ColumnElement[bool]:
 
 async def verdict_changed(
     connection: AsyncConnection,
-    weigh: Weigh,
+    scales: Scales,
     before: tuple[Package, Release],
     after: Package,
     because: EventKind,
@@ -494,8 +558,9 @@ async def verdict_changed(
 ) -> Draft | None:
     """Say that the verdict on a release is another one, where it is."""
     report = (await connection.execute(_REPORT, {"of": before[1].id})).scalar_one()
-    now = weigh(after, after.exactly(before[1].version), report)
-    return verdict_event(after, before[1], (weigh(*before, report), now), because, caller)
+    now = scales.weigh(after, after.exactly(before[1].version), report, scales.after)
+    verdicts = scales.weigh(*before, report, scales.before), now
+    return verdict_event(after, before[1], verdicts, because, caller)
 
 
 def verdict_event(
@@ -585,15 +650,14 @@ async def _insert_package(connection: AsyncConnection, new: NewRelease, now: dat
 
 
 async def _insert_release(
-    connection: AsyncConnection, new: NewRelease, package_id: int, now: datetime, caller: Caller
+    connection: AsyncConnection, new: NewRelease, row: Mapping[str, Any], caller: Caller
 ) -> int:
     written = await connection.execute(
         _INSERT_RELEASE,
         {
-            "package_id": package_id,
+            **row,
             "version": str(new.version),
             "precedence": new.version.precedence,
-            "published_at": now,
             "published_by": caller.name,
             "state": new.state.value,
             "state_reason": new.why_held,

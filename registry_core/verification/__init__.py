@@ -8,6 +8,7 @@ no IO, no clock. `CHECKS` is their order and the order of the sections of a repo
     binding     it is the package and version it is published or installed as
     integrity   the digests it claims are those of its bytes
     signature   its publisher signed name, version and content
+    attestation what its publisher states of all of it is true, and signed by the same key
     sizes       artifact, number of files, each file and all of them keep the limits
     paths       every file has a plain relative path, and no two are in each other's way
     secrets     nothing in it looks like a credential
@@ -33,6 +34,7 @@ from collections.abc import Iterator
 from registry_core.formats import Candidate
 from registry_core.verification import (
     advisories,
+    attestation,
     binding,
     change,
     coherence,
@@ -87,6 +89,7 @@ CHECKS: tuple[Check, ...] = (
     binding,
     integrity,
     signature,
+    attestation,
     sizes,
     paths,
     secrets,
@@ -126,10 +129,13 @@ def verify(
     candidate: Candidate, binding: Binding | None = None, known: Known | None = None
 ) -> Report:
     """Run every check over `candidate`; raises nothing, whatever it finds."""
-    coverage = signature.coverage(candidate)
+    sections = tuple(_section(check, candidate, binding) for check in CHECKS)
+    outcomes = {section.check: section.outcome for section in sections}
+    attested = outcomes[attestation.NAME] is Outcome.PASSED
+    coverage = signature.coverage(candidate, attested=attested)
     report = Report(
         artifact_sha256=candidate.sha256,
-        sections=tuple(_section(check, candidate, binding) for check in CHECKS),
+        sections=sections,
         signer=coverage.signer,
         covered=coverage.covered,
         not_covered=coverage.not_covered,

@@ -1,4 +1,4 @@
-"""The publisher signed name, version and content, and nothing else of a ctxpkg.
+"""The publisher signed name, version and content of a ctxpkg, and with an attestation all of it.
 
 A ctxpkg without a signature is refused. The other formats have no place for one, so there its
 absence is a mark in the report.
@@ -24,7 +24,8 @@ _METADATA = (
     " executables schema_version provenance compatibility created_at updated_at"
 )
 NOT_COVERED = tuple(_METADATA.split())
-"""Fields of a manifest that anybody can change without breaking its signature."""
+"""Fields of a manifest that anybody can change without breaking its signature, unless there is an
+attestation, which covers them all."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _VALUE = re.compile(r"[0-9a-f]{128}")
@@ -39,11 +40,16 @@ class Coverage:
     not_covered: tuple[str, ...]
 
 
-def coverage(candidate: Candidate) -> Coverage:
-    """Say what the signature vouches for; nothing, unless it is there and valid."""
+def coverage(candidate: Candidate, *, attested: bool) -> Coverage:
+    """Say what the signature vouches for; nothing, unless it is there and valid.
+
+    `attested` says that there is an attestation, and that it is true.
+    """
     signature = candidate.signature
     if signature is None or not _holds(signature):
         return Coverage(None, (), COVERED + NOT_COVERED)
+    if attested:
+        return Coverage(signature.public_key, COVERED + NOT_COVERED, ())
     return Coverage(signature.public_key, COVERED, NOT_COVERED)
 
 

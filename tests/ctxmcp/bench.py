@@ -30,7 +30,9 @@ class Machine:
 
     async def publish(self, name: str, version: str = "1.0.0", **options: object) -> bytes:
         made = package(name, version, **options)  # type: ignore[arg-type]
-        await publish(self.registry, OWNER, made)
+        done = await publish(self.registry, OWNER, made)
+        if done.held:  # what is tried here is a project, with a registry that lets in anything
+            await self.registry.packages.release(done.name, done.version, "for a test", OWNER)
         return made
 
     async def install(self, *refs: str, **options: object) -> Installation:

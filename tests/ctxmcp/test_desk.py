@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from bench import Machine
 
+from ctxmcp import keyfiles
 from ctxmcp import lock as locking
-from ctxmcp import pack
 from registry_core import errors
 from registry_core.operations.download import Located
 from registry_core.operations.publish import PublishedRelease
@@ -123,7 +123,7 @@ async def test_a_folder_is_packed_signed_and_published(here: Machine) -> None:
     given = {"path": "review", "name": "@acme/review", "version": "1.0.0"}
     with pytest.raises(errors.Invalid, match="keygen"):
         await here.desk.invoke("publish", given)
-    key = pack.generate_key(here.settings.key_file)
+    key = keyfiles.create(here.settings.key_file)
     rehearsed = await here.desk.invoke("publish", {**given, "dry_run": True})
     assert isinstance(rehearsed, PublishedRelease)
     published = await here.desk.invoke("publish", given)

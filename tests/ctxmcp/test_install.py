@@ -21,7 +21,6 @@ from registry_core.formats import ctxpkg, tool
 from registry_core.names import Kind, PackageName, Version
 from registry_core.publish import publish
 from registry_core.verification import Binding
-from world import OTHER_KEY
 
 SKILL = ".agents/skills/review/SKILL.md"
 HEAD = "---\nname: review\ndescription: Reviews.\n---\n"
@@ -267,17 +266,6 @@ async def test_altered_bytes_are_refused_and_nothing_is_written(here: Machine) -
     with pytest.raises(errors.Tampered):
         await here.install("@acme/review")
     assert here.tree() == {}
-
-
-async def test_a_new_signer_is_refused_until_the_package_is_removed(here: Machine) -> None:
-    await here.publish("@acme/review")
-    await here.install("@acme/review")
-    await here.publish("@acme/review", "1.1.0", key=OTHER_KEY)
-    with pytest.raises(errors.Untrusted, match="ctxmcp remove @acme/review"):
-        await here.install("@acme/review")
-    await here.desk.remove(["@acme/review"])
-    await here.install("@acme/review")
-    assert locking.read(here.project).packages["@acme/review"].version == "1.1.0"
 
 
 async def test_a_yanked_release_installs_only_when_named_exactly(here: Machine) -> None:

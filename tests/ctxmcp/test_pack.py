@@ -1,16 +1,14 @@
-"""Packing and keys."""
+"""Packing."""
 
 from __future__ import annotations
 
-import dataclasses
-import stat
 from pathlib import Path
 
 import pytest
 
 from ctxmcp import pack, settings
 from ctxmcp.pack import Label
-from registry_core.errors import Conflict, Invalid, InvalidName, InvalidPackage
+from registry_core.errors import Invalid, InvalidName, InvalidPackage
 from registry_core.formats import Visibility, ctxpkg
 from registry_core.names import Kind
 from registry_core.signing import SigningKey
@@ -21,7 +19,8 @@ HEAD = "---\nname: review\ndescription: Reviews.\nmetadata:\n  version: 1.2.0\n-
 
 
 def made(path: Path, **label: object) -> bytes:
-    return pack.pack(path, key=lambda: KEY, created_at=MOMENT, label=Label(**label))  # type: ignore[arg-type]
+    source = pack.read(path, Label(**label))  # type: ignore[arg-type]
+    return pack.pack(source, key=lambda: KEY, created_at=MOMENT)
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_ctxpkg_is_published_as_it_is_and_takes_no_other_name(tmp_path: Path) 
     def no_key() -> SigningKey:
         raise AssertionError
 
-    assert pack.pack(path, key=no_key, created_at=MOMENT) == package()
+    assert pack.pack(pack.read(path), key=no_key, created_at=MOMENT) == package()
     with pytest.raises(Invalid, match="itself"):
         made(path, name="@acme/other")
 
@@ -91,25 +90,6 @@ def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
         made(tmp_path / "absent")
     with pytest.raises(InvalidPackage):
         made(tmp_path)
-
-
-def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "signing.key"
-    told = dataclasses.replace(settings.read(environment={}), key_file=path)
-    with pytest.raises(Invalid, match="ctxmcp keygen"):
-        pack.load_key(told)
-    key = pack.generate_key(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert pack.load_key(told).public_key == key.public_key
-    with pytest.raises(Conflict):
-        pack.generate_key(path)
-    path.chmod(0o644)
-    with pytest.raises(Invalid, match="chmod 600"):
-        pack.load_key(told)
-    path.chmod(0o600)
-    path.write_text("no key")
-    with pytest.raises(Invalid, match="64 hex"):
-        pack.load_key(told)
 
 
 def test_the_time_of_packing_can_be_set_from_outside() -> None:

@@ -15,8 +15,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, Tool
 
-from ctxmcp import __version__
-from ctxmcp.pack import generate_key
+from ctxmcp import __version__, keyfiles
 from ctxmcp.server import ERROR, INSTRUCTIONS, build_server
 from registry_core.errors import Unavailable
 from registry_core.operation import Model
@@ -130,7 +129,7 @@ async def test_both_halves_of_a_search_have_the_same_facts(here: Machine, mode: 
 
 
 async def test_an_agent_does_the_whole_job_through_tools(here: Machine, mode: str) -> None:
-    generate_key(here.settings.key_file)
+    keyfiles.create(here.settings.key_file)
     source = here.project / "src"
     (source / "review").mkdir(parents=True)
     (source / "review/SKILL.md").write_text(REVIEW["SKILL.md"])

@@ -147,6 +147,8 @@ def planned(**more: Any) -> Planned:
         "media_type": "application/zip",
         "signer": None,
         "yanked": False,
+        "published_at": "2026-01-01T00:00:00+00:00",
+        "position": 3,
         "requested": True,
         "dependencies": ["@a/c ^1"],
     }
@@ -218,6 +220,7 @@ def planned(**more: Any) -> Planned:
                 ref="@a/b@1.0.0",
                 verdict=Verdict.CAUTION,
                 reasons=["not signed"],
+                continuity="unsigned",
                 checks={"schema": "passed", "signature": "skipped"},
                 signer=None,
                 sha256="00ff",
@@ -225,7 +228,7 @@ def planned(**more: Any) -> Planned:
             ),
             (
                 "@a/b@1.0.0: caution\n- not signed\nchecks: schema passed, signature skipped\n"
-                'signer none, sha256 00ff\nreport: {"sections":[]}'
+                'signer none (unsigned), sha256 00ff\nreport: {"sections":[]}'
             ),
         ),
         (

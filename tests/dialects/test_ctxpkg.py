@@ -148,7 +148,7 @@ async def test_what_does_not_verify_is_422_and_leaves_nothing(
 
 async def test_a_refused_publish_lists_its_findings(served: Served) -> None:
     response = await served.put(await served.token(), artifact=without_signature(package()))
-    [finding] = response.json()["findings"]
+    finding, *_ = response.json()["findings"]
     assert finding["rule"] == "signature/missing"
     assert finding["severity"] == "block"
     assert finding["fix"]
@@ -342,9 +342,20 @@ async def test_the_trust_report_says_what_was_checked_and_what_was_not(served: S
     assert report["size_within_limit"] is True
     assert report["secret_scan"] == "clean"
     assert {"wasm_capability_audit", "meaning_of_text"} <= set(report["skipped"])
-    assert report["covered"] == ["name", "version", "content"]
-    assert "description" in report["not_covered"]
+    assert "description" in report["covered"]
+    assert report["not_covered"] == []
     assert response.headers["cache-control"] == "public, max-age=60"
+
+
+async def test_the_trust_report_of_a_foreign_release_says_what_it_does_not_cover(
+    served: Served,
+) -> None:
+    whole = json.loads(package())
+    del whole["attestation"]
+    response = await served.put(await served.token(), artifact=json.dumps(whole).encode())
+    report = response.json()["trust_report"]
+    assert report["covered"] == ["name", "version", "content"]
+    assert {"description", "dependencies", "visibility"} <= set(report["not_covered"])
 
 
 # --- catalog, search, publisher, badge

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ctxmcp import pack
+from ctxmcp import keyfiles
 from served import Served
 from world import KEY, World
 
@@ -27,7 +27,7 @@ Environment = dict[str, str]
 def environment(tmp_path: Path) -> Environment:
     """A machine of one's own, with a signing key and nothing else."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("CTX", "XDG_"))}
-    pack.generate_key(tmp_path / "signing.key")
+    keyfiles.create(tmp_path / "signing.key")
     return clean | {
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),

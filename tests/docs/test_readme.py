@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ctxmcp import policy as installing
 from ctxmcp.cli.endings import EXIT_CODES
 from registry_core.operations import CATALOG
 from registry_core.verification import policy
@@ -69,10 +70,10 @@ def test_every_python_block_runs(environment, tmp_path):
 
 
 def test_every_policy_can_be_read():
-    policies = [block for language, block in BLOCKS if language == "toml"]
-    assert policies
-    for block in policies:
-        assert policy.read(block).digest != policy.Policy().digest
+    of_registry, of_project = (block for language, block in BLOCKS if language == "toml")
+    assert policy.read(of_registry).digest != policy.Policy().digest
+    written = of_project.replace("7d3c...64 hex characters", "7d3c" * 16)
+    assert installing.parse(written.encode()) != installing.Policy(version=1)
 
 
 def test_the_exit_codes_are_those_of_the_program():

@@ -18,6 +18,7 @@ from registry_core.errors import (
     Unauthenticated,
 )
 from registry_core.events.kinds import EventKind
+from registry_core.keys import Statement
 from registry_core.names import Kind
 from registry_core.operations import CATALOG, invoke
 from world import KEY, OTHER_KEY, World, package
@@ -151,8 +152,12 @@ async def test_trust_gives_a_verdict_its_reasons_and_the_report(sqlite_world: Wo
     assert first.checks["signature"] == "passed"
     await world.publish("@acme/review", "1.1.0", key=OTHER_KEY)
     changed = await ask(world, "trust", ref="@acme/review@1.1.0")
-    assert changed.verdict == "caution"
-    assert OTHER_KEY.public_key[:16] in changed.reasons[0]
+    assert (changed.verdict, len(changed.reasons)) == ("refuse", 1)
+    assert changed.reasons[0].startswith("held until a reviewer")
+    told = await ask(world, "trust", OWNER, ref="@acme/review@1.1.0")
+    assert (told.verdict, told.continuity) == ("refuse", "unknown")
+    assert OTHER_KEY.public_key[:16] in told.reasons[1]
+    await ask(world, "review", OWNER, ref="@acme/review@1.1.0", decision="release", reason="ours")
     await ask(world, "yank", OWNER, ref="@acme/review@1.1.0", reason="stolen key")
     withdrawn = await ask(world, "trust", ref="@acme/review@1.1.0")
     assert withdrawn.verdict == "refuse"
@@ -173,6 +178,18 @@ async def test_publish_takes_base64_and_rehearses(sqlite_world: World):
         await ask(world, "publish", OWNER, artifact="*")
 
 
+def _statement(name: str) -> dict[str, object]:
+    """Make a well-formed statement for an operation on keys."""
+    action = {"rotate": "rotate", "add_key": "add", "revoke_key": "revoke"}.get(name, "recover")
+    members: dict[str, object] = {"namespace": "acme", "seq": 1, "prev": "0" * 64}
+    members |= {"action": action, "key": OTHER_KEY.public_key}
+    if action in {"rotate", "add"}:
+        members["old"] = KEY.public_key
+    if action == "revoke":
+        members["since"] = 0
+    return Statement.from_json(members).signed([KEY, OTHER_KEY]).as_json()
+
+
 async def test_who_has_no_token_is_told_so_and_who_has_the_wrong_one_too(sqlite_world: World):
     world = sqlite_world
     await world.publish("@acme/review")
@@ -188,6 +205,9 @@ async def test_who_has_no_token_is_told_so_and_who_has_the_wrong_one_too(sqlite_
             "visibility": "private",
             "channel": "beta",
             "artifact": base64.b64encode(package("@acme/review", "1.1.0")).decode(),
+            "namespace": "acme",
+            "key": KEY.public_key,
+            "statement": _statement(name),
         }
         given = {
             key: value

@@ -229,11 +229,17 @@ async def test_a_channel_means_a_version_until_it_is_moved(world: World):
         assert str(moved.pick("beta").version) == version
 
 
-async def test_another_key_is_recorded_with_its_release(sqlite_world: World):
+async def test_what_another_key_signed_is_recorded_and_held(sqlite_world: World):
     await sqlite_world.publish("@acme/review", "1.0.0")
     await sqlite_world.publish("@acme/review", "1.1.0", key=OTHER_KEY)
     found = await sqlite_world.registry.packages.find(NAME, OWNER)
-    assert [r.signer for r in found.releases] == [OTHER_KEY.public_key, KEY.public_key]
+    assert [r.signer for r in found.releases] == [KEY.public_key]
+    (held,) = found.withheld
+    assert (held.signer, held.state, held.state_reason) == (
+        OTHER_KEY.public_key,
+        "held",
+        "keys/unknown",
+    )
 
 
 async def test_downloads_are_counted_after_the_fact(sqlite_world: World):

@@ -149,5 +149,5 @@ async def test_what_was_found_against_what_is_known_stays_in_the_newer_report(
     found = await sqlite_world.registry.packages.find(NAME, OWNER)
     details = await sqlite_world.registry.packages.details(found.withheld[0])
     sections = [section["check"] for section in details.report["sections"]]
-    assert sections[-2:] == ["change", "advisories"]
+    assert sections[-3:] == ["change", "advisories", "keys"]
     assert details.report["policy"] == sqlite_world.registry.policy.digest

@@ -117,6 +117,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace", "channel", name=op.f("pk_sessions")),
     )
     op.create_table(
+        "namespace_keys",
+        sa.Column("namespace", sa.String(length=32), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("statement", sa.JSON(), nullable=False),
+        sa.Column("envelope", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_namespace_keys_namespace")
+        ),
+        sa.PrimaryKeyConstraint("namespace", "seq", name=op.f("pk_namespace_keys")),
+    )
+    op.create_table(
         "packages",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("namespace", sa.String(length=32), nullable=False),
@@ -176,6 +189,7 @@ def upgrade() -> None:
         sa.Column("dependencies", sa.JSON(), nullable=False),
         sa.Column("powers", sa.JSON(), nullable=False),
         sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("published_by", sa.String(length=100), nullable=False),
         sa.Column("yanked_at", sa.DateTime(timezone=True), nullable=True),

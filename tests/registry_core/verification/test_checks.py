@@ -333,16 +333,18 @@ def test_a_signature_is_present_well_formed_and_the_keys(candidate, expected):
     assert rules(signature, candidate) == expected
 
 
-def test_only_a_valid_signature_covers_and_never_the_metadata():
-    good = signature.coverage(bundle(signature=signed()))
+def test_only_a_valid_signature_covers_and_the_metadata_with_an_attestation_alone():
+    good = signature.coverage(bundle(signature=signed()), attested=False)
     assert (good.signer, good.covered) == (KEY.public_key, ("name", "version", "content"))
     assert {"description", "dependencies", "visibility", "kind", "executables"} < set(
         good.not_covered
     )
     for candidate in (bundle(), skill(), bundle(signature=signed(b"n"))):
-        bad = signature.coverage(candidate)
+        bad = signature.coverage(candidate, attested=True)
         assert (bad.signer, bad.covered) == (None, ())
         assert set(bad.not_covered) == {*good.covered, *good.not_covered}
+    whole = signature.coverage(bundle(signature=signed()), attested=True)
+    assert (set(whole.covered), whole.not_covered) == (set(bad.not_covered), ())
 
 
 def test_what_is_too_large_or_too_many_is_refused_and_the_edge_is_not():

@@ -92,6 +92,7 @@ def test_a_report_says_what_was_not_looked_at():
         "binding": Outcome.PASSED,
         "integrity": Outcome.SKIPPED,
         "signature": Outcome.WARNED,
+        "attestation": Outcome.SKIPPED,
         "sizes": Outcome.PASSED,
         "paths": Outcome.PASSED,
         "secrets": Outcome.PASSED,
@@ -153,6 +154,8 @@ def refuses_or_means_the_same(data: bytes, original: bytes) -> bool:
     report, signed = verify(changed), ctxpkg.read(original)
     if report.signer is None or report.blocking:
         return True
+    if not report.not_covered and changed.manifest != signed.manifest:
+        return False
     return (changed.name, changed.version, json.dumps(changed.content)) == (
         signed.name,
         signed.version,
@@ -203,10 +206,11 @@ def test_another_name_or_version_breaks_the_signature(said, claimed):
     assert report.signer is None
 
 
-def test_changed_metadata_still_verifies_and_the_report_does_not_claim_otherwise():
+def test_changed_metadata_without_an_attestation_verifies_and_the_report_does_not_claim_otherwise():
     whole = json.loads(originals()[0])
     whole["manifest"]["description"] = "Another description."
     whole["manifest"]["dependencies"] = [{"name": "@evil/x", "version_req": "*"}]
+    del whole["attestation"]
     report = verify(ctxpkg.read(json.dumps(whole).encode()))
     assert report.signer == KEY.public_key
     assert {"description", "dependencies"} <= set(report.not_covered)
