@@ -338,9 +338,16 @@ class Packages:
                 .values(deprecated=reason, replacement=replacement)
             )
             payload = {"reason": reason, "replacement": replacement}
-            draft = about(package, EventKind.PACKAGE_DEPRECATED, caller, payload)
-            await self._journal.append(connection, draft)
-            return await _owned(connection, name, caller)
+            because = EventKind.PACKAGE_DEPRECATED
+            await self._journal.append(connection, about(package, because, caller, payload))
+            after = await _owned(connection, name, caller)
+            for release in package.releases:
+                draft = await verdict_changed(
+                    connection, self._weigh, (package, release), after, because, caller
+                )
+                if draft is not None:
+                    await self._journal.append(connection, draft)
+            return after
 
         return await self._journal.write(work)
 

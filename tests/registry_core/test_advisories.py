@@ -216,6 +216,10 @@ async def test_a_deprecated_package_goes_on_resolving_and_says_what_to_use(world
     assert (await call(world, OWNER, "trust", ref="@acme/review")).verdict == "trusted"
     with pytest.raises(Invalid, match="reason is missing"):
         await call(world, OWNER, "deprecate", name="@acme/review")
+    assert await told(world) == [
+        ("@acme/review@1.0.0", "trusted", "caution"),
+        ("@acme/review@1.0.0", "caution", "trusted"),
+    ]
 
 
 def test_the_digest_of_a_file_is_the_one_that_inspect_shows():
