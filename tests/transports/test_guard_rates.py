@@ -102,6 +102,19 @@ async def test_of_many_callers_with_one_token_exactly_the_burst_comes_through(
             assert seen == {200: 50, 429: CALLERS * 5 - 50}
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", "\xa0", "\x85\xa0"])
+async def test_one_token_however_it_is_spaced_has_one_allowance(
+    sqlite_world: World, blank: str
+) -> None:
+    limits = Limits(requests_per_second=0.0001, burst=1)
+    async with Served.inside(sqlite_world, EVERYBODY, limits) as served:
+        token, statuses = await served.token(), []
+        for text in (f"Bearer {token}", f"Bearer {blank}{token}", f"Bearer {token}{blank}"):
+            headers = {"authorization": text.encode("latin-1")}
+            statuses.append((await served.http.get("/v1/tools", headers=headers)).status_code)
+    assert statuses == [200, 429, 429]
+
+
 async def test_the_owner_at_this_machine_is_one_asker(sqlite_world: World) -> None:
     limits = Limits(requests_per_second=0.0001, burst=40)
     async with Served.inside(sqlite_world, limits=limits) as served:

@@ -219,17 +219,23 @@ class Bearer:
     def _token(self) -> str:
         if len(self._given) > 1:
             raise Unauthenticated("there are two Authorization headers", hint="Send one.")
-        scheme, _, token = self._given[0].decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
+        scheme, token = _read(self._given[0])
+        if scheme != "bearer":
             raise Unauthenticated(
                 "Authorization must use the Bearer scheme",
                 hint="Send `Authorization: Bearer <token>`.",
             )
-        return token.strip()
+        return token
+
+
+def _read(given: bytes) -> tuple[str, str]:
+    scheme, _, token = given.decode("latin-1").partition(" ")
+    return scheme.lower(), token.strip()
 
 
 def _digest(given: bytes) -> str:
-    return hashlib.sha256(given.partition(b" ")[2].strip()).hexdigest()
+    """Return the digest of the very text that is looked up: one token is one asker."""
+    return hashlib.sha256(_read(given)[1].encode()).hexdigest()
 
 
 def _network(address: str) -> str:
