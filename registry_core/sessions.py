@@ -165,10 +165,14 @@ class Sessions:
         return await self._journal.append(connection, draft)
 
     async def missed(self, workspace: str, channel: str, seen: int) -> int:
-        """Count what agents did in a channel after the event `seen`, among its newest events."""
+        """Count what happened in a channel after the event `seen`, among its newest events.
+
+        What happens to private packages and tokens is nobody's business here.
+        """
+        here = (events.c.workspace == workspace) & (events.c.channel == channel)
         newest = (
             select(events.c.id, events.c.kind)
-            .where(events.c.workspace == workspace, events.c.channel == channel)
+            .where(here, ~events.c.private)
             .order_by(events.c.version.desc())
             .limit(COUNTED)
         )

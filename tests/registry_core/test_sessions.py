@@ -254,6 +254,13 @@ async def test_who_fell_behind_is_told(world: World):
     assert (await get(world, agent(), seen=last.as_of)).notes == []
 
 
+async def test_what_happens_to_private_packages_counts_for_nobody_as_missed(sqlite_world: World):
+    stranger = agent(workspace="default")
+    for number in range(20):
+        await sqlite_world.publish("@acme/secret", f"1.0.{number}", private=True)
+    assert (await get(sqlite_world, stranger, seen=0)).notes == []
+
+
 def nested(depth: int) -> dict:
     state: dict = {}
     for _ in range(depth - 1):
