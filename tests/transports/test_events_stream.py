@@ -320,6 +320,21 @@ async def test_streams_end_at_once_when_the_server_stops(sqlite_world: World) ->
         await reader.close()
 
 
+@pytest.mark.parametrize("query", ["", "since=0&limit=1", "kind=proof_added"])
+async def test_a_revoked_token_hears_nothing_any_more(online: Served, query: str) -> None:
+    tokens = online.world.registry.tokens
+    grant = Grant("dashboard", frozenset({Scope.EVENTS}))
+    (text, revoked), (other, _) = await tokens.mint(grant, OWNER), await tokens.mint(grant, OWNER)
+    readers = [await Subscriber.open(online.url, query, bearer) for bearer in (text, other)]
+    await tokens.revoke(revoked.id, OWNER)
+    assert await readers[0].frame() == b""
+    proof = Draft(EventKind.PROOF_ADDED, "agent")
+    ids = await online.world.registry.journal.record(proof)
+    assert await readers[1].take(1) == ids
+    for reader in readers:
+        await reader.close()
+
+
 async def test_a_connection_that_goes_frees_its_stream(sqlite_world: World) -> None:
     limits = Limits(requests_per_second=0, streams=1)
     async with Served.on_a_port(sqlite_world, limits=limits) as online:

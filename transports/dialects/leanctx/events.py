@@ -16,6 +16,8 @@ is new, and drops silently what lies between. Here nothing is dropped: without `
 past comes at once, in pieces; with it, the past stops after so many events, and goes on from there
 before the next new event, or after a heartbeat without one.
 
+A stream ends where it comes to the revocation of its own token.
+
 How much of a payload is shown is `detail`: `refs_only` (a stream's default), `summary` (that of
 search and lineage) or `full`, for which it takes the scope `audit`.
 """
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from registry_core.callers import Scope
-from registry_core.errors import Forbidden
+from registry_core.errors import Forbidden, Unauthenticated
 from registry_core.events.kinds import EventKind
 from registry_core.events.redaction import Detail, exists_for, readable_namespaces, redacted
 from registry_core.events.search import EventQuery
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
     from registry_core.callers import Caller
     from registry_core.events import Event
-    from registry_core.events.feed import Feed
+    from registry_core.events.feed import Feed, Follower
     from registry_core.events.log import EventLog
     from registry_core.events.summary import Conflict, Decision, Learned
 
@@ -90,7 +92,8 @@ async def events(request: Request) -> Response:
     since = max(_number(request.query_params.get("since"), "since", 0), _last_seen(request))
     limit = _limit(request)
     found = opened(request.scope)
-    reading = Reading(found.registry.journal.feed, view, since, found.streams)
+    feed = found.registry.journal.feed
+    reading = Reading(feed, view, since, found.streams, token_id=caller.token_id)
     await reading.begin(found.registry.journal.log, limit)
     return sse.EventStream(reading.next, found.streams)
 
@@ -198,8 +201,11 @@ class View:
 class Reading:
     """One reader of the log: how far it has come, and what it is given next."""
 
-    def __init__(self, feed: Feed, view: View, since: int, streams: sse.Streams) -> None:
+    def __init__(
+        self, feed: Feed, view: View, since: int, streams: sse.Streams, *, token_id: str | None
+    ) -> None:
         self._feed = feed
+        self._token_id = token_id
         self._view = view
         self._streams = streams
         self._follower = feed.follower(since)
@@ -213,7 +219,10 @@ class Reading:
         self._left = limit
 
     async def next(self, within: float) -> bytes:
-        """Return the next frames in one piece; none where there are none in so many seconds."""
+        """Return the next frames in one piece; none where there are none in so many seconds.
+
+        Raises Unauthenticated where the reader's token was revoked.
+        """
         deadline = _now() + within
         if self._left == 0:
             await self._hold_back(deadline)
@@ -221,7 +230,7 @@ class Reading:
         piece = self._piece_of_the_past() if self._waiting else b""
         while not piece and (left := deadline - _now()) > 0:
             before = self._follower.position
-            read = await self._follower.next(left)
+            read = await self._read(self._follower, left)
             if read and before >= self._past:
                 piece = self._live_piece(before, read)
             elif read:
@@ -233,8 +242,18 @@ class Reading:
         """Wait until something new is there for this reader, or the time is over."""
         ahead = self._feed.follower(max(self._past, self._follower.position))
         while (left := deadline - _now()) > 0:
-            if any(self._view.shows(event) for event in await ahead.next(left)):
+            if any(self._view.shows(event) for event in await self._read(ahead, left)):
                 return
+
+    async def _read(self, follower: Follower, within: float) -> Sequence[Event]:
+        read = await follower.next(within)
+        for event in read:
+            if (
+                event.kind is EventKind.TOKEN_REVOKED
+                and event.payload["token_id"] == self._token_id
+            ):
+                raise Unauthenticated("its token was revoked")
+        return read
 
     def _live_piece(self, before: int, read: Sequence[Event]) -> bytes:
         """Encode what is new, once for everybody who reads the same from the same position on."""
