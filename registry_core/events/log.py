@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, insert, literal, select
+from sqlalchemy import BigInteger, RowMapping, Select, bindparam, func, insert, literal, select
 
 from registry_core.bulk import Bulk
 from registry_core.events import Draft, Event
@@ -59,7 +59,8 @@ class EventLog:
         self, position: int, limit: int = 200, kinds: Collection[EventKind] | None = None
     ) -> Sequence[Event]:
         """Return the events after `position`, of these kinds or of any, oldest first."""
-        statement = _all.where(events.c.id > position).order_by(events.c.id).limit(limit)
+        after = literal(position, BigInteger)  # clients name any number as one
+        statement = _all.where(events.c.id > after).order_by(events.c.id).limit(limit)
         if kinds is not None:
             statement = statement.where(events.c.kind.in_([kind.value for kind in kinds]))
         return await self._read(statement)
@@ -87,7 +88,7 @@ class EventLog:
         """Return an event and what caused it, the cause of that, and so on: child to root."""
         chain = (
             select(events.c.id, events.c.parent_id, literal(1).label("depth"))
-            .where(events.c.id == event_id)
+            .where(events.c.id == literal(event_id, BigInteger))
             .cte("chain", recursive=True)
         )
         cause = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from registry_core.bulk import Bulk
-from registry_core.errors import RegistryError
+from registry_core.errors import RegistryError, Unavailable
 from registry_core.events import Audited
 from registry_core.schema import audit
 
@@ -36,6 +37,7 @@ MOST_WAITING = 10_000
 
 _COLUMNS = tuple(field.name for field in fields(Audited) if field.name != "id")
 _WRITE_DOWN = Bulk(insert(audit), _COLUMNS)
+_NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Recorder:
         self._journal = journal
         self._waiting: list[tuple[Audited, Draft | None]] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self.lost = 0
         """Notes that were dropped since the start."""
 
@@ -60,11 +63,16 @@ class Recorder:
             self._flushing = asyncio.create_task(self._flush_later(), name="recorder")
 
     async def flush(self) -> None:
-        """Write down what waits. Raises Unavailable where the database does not answer."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
+        """Write down what waits, and wait for what is being written.
 
+        Raises Unavailable where the database does not answer; what it refuses is lost.
+        """
+        async with self._writing:
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                await self._write(waiting)
+
+    async def _write(self, waiting: list[tuple[Audited, Draft | None]]) -> None:
         async def work(connection: AsyncConnection) -> None:
             drafts = [draft for _, draft in waiting if draft is not None]
             await self._journal.append_all(connection, drafts)
@@ -72,8 +80,13 @@ class Recorder:
 
         try:
             await self._journal.write(work)
-        except RegistryError:
-            self._waiting = [*waiting, *self._waiting][:MOST_WAITING]
+        except Unavailable:
+            waiting += self._waiting
+            self._waiting = waiting[:MOST_WAITING]
+            self.lost += len(waiting) - len(self._waiting)
+            raise
+        except Exception:
+            self.lost += len(waiting)
             raise
 
     async def since(self, position: int, limit: int = 200) -> Sequence[Audited]:
@@ -89,18 +102,24 @@ class Recorder:
             self._flushing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._flushing
-        with suppress(RegistryError):
-            await self.flush()
+        await self._try_to_flush()
 
     async def _flush_later(self) -> None:
         while self._waiting:
             await asyncio.sleep(FLUSH)
-            try:
-                await self.flush()
-            except RegistryError as error:
-                _log.warning("calls cannot be written down: %s", error)
+            # Shielded: what is being written when the registry closes is written to its end.
+            if not await asyncio.shield(self._try_to_flush()):
                 await asyncio.sleep(1)
+
+    async def _try_to_flush(self) -> bool:
+        try:
+            await self.flush()
+        except RegistryError as error:
+            _log.warning("calls cannot be written down: %s (%d lost)", error, self.lost)
+            return False
+        return True
 
 
 def _row(line: Audited) -> dict[str, object]:
-    return {name: getattr(line, name) for name in _COLUMNS}
+    row = {name: getattr(line, name) for name in _COLUMNS}
+    return row | {"operation": _NOT_TEXT.sub("?", line.operation)}  # the caller named it

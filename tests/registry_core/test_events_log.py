@@ -24,6 +24,15 @@ async def test_a_lineage_leads_from_child_to_root(world: World) -> None:
     assert await journal.log.lineage(10**6, 20) == []
 
 
+async def test_a_number_that_is_no_id_is_before_or_behind_the_log(world: World) -> None:
+    journal = world.registry.journal
+    ids = await journal.record(caused(None), caused(None))
+    assert await journal.log.lineage(10**18 - 1, 20) == []
+    assert await journal.log.lineage(-(10**18), 20) == []
+    assert [event.id for event in await journal.log.since(-(10**18))] == ids
+    assert await journal.log.since(10**18 - 1) == []
+
+
 async def test_no_lineage_is_a_circle(world: World) -> None:
     journal = world.registry.journal
     first, second, third = await journal.record(caused(2), caused(1), caused(3))

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -17,6 +18,7 @@ from registry_core.errors import (
     NotFound,
     Unauthenticated,
 )
+from registry_core.events import recorder
 from registry_core.events.kinds import EventKind
 from registry_core.keys import Statement
 from registry_core.names import Kind
@@ -252,6 +254,35 @@ async def test_a_call_that_was_given_up_is_written_down_as_that(sqlite_world: Wo
         await call
     (line,) = await sqlite_world.registry.recorder.since(0)
     assert (line.operation, line.outcome, line.allowed) == ("inspect", "cancelled", True)
+
+
+async def test_a_name_that_no_database_takes_keeps_no_other_call_out_of_the_log(world: World):
+    for name in ("a\0b", "\ud800", "search"):
+        with suppress(NotFound):
+            await ask(world, name)
+    lines = await world.registry.recorder.since(0)
+    assert [line.operation for line in lines] == ["a?b", "?", "search"]
+
+
+@pytest.mark.parametrize("passes", range(4))
+async def test_a_registry_that_closes_while_calls_are_written_down_loses_none(
+    world: World, monkeypatch: pytest.MonkeyPatch, passes: int
+):
+    monkeypatch.setattr(recorder, "FLUSH", 0)
+    written = world.registry.recorder
+    await ask(world, "search")
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    await written.close()
+    assert [line.operation for line in await written.since(0)] == ["search"]
+
+
+async def test_the_log_is_read_with_what_is_being_written_down(world: World):
+    await ask(world, "search")
+    writing = asyncio.create_task(world.registry.recorder.flush())
+    await asyncio.sleep(0)
+    assert len(await world.registry.recorder.since(0)) == 1
+    await writing
 
 
 async def test_a_private_package_answers_nobody_else_by_any_operation(sqlite_world: World):
