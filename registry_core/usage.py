@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from registry_core.errors import RegistryError
 
 if TYPE_CHECKING:
     from registry_core.packages.store import Packages
 
 FLUSH = 1.0
 """Seconds of counts that a crash may lose, at most."""
+
+_log = logging.getLogger(__name__)
 
 
 class Usage:
@@ -21,6 +26,7 @@ class Usage:
         self._packages = packages
         self._counts: Counter[tuple[int, int]] = Counter()
         self._flushing: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     def count_download(self, package_id: int, release_id: int) -> None:
         """Note one download; it is in the database within about `FLUSH` seconds."""
@@ -37,10 +43,18 @@ class Usage:
         await self._flush()
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(FLUSH)
-        await self._flush()
+        while self._counts:
+            await asyncio.sleep(FLUSH)
+            # Shielded: what is being written when the registry closes is written to its end.
+            await asyncio.shield(self._flush())
 
     async def _flush(self) -> None:
-        counts, self._counts = self._counts, Counter()
-        if counts:
-            await self._packages.count_downloads(counts)
+        async with self._writing:
+            counts, self._counts = self._counts, Counter()
+            if not counts:
+                return
+            try:
+                await self._packages.count_downloads(counts)
+            except RegistryError as error:
+                self._counts.update(counts)
+                _log.warning("downloads cannot be counted: %s", error)
