@@ -21,6 +21,7 @@ class Store:
         self.counts: Counter[tuple[int, int]] = Counter()
         self.asked = asyncio.Event()
         self.go = asyncio.Event()
+        self.two = asyncio.Event()
 
     async def count_downloads(self, counts: Mapping[tuple[int, int], int]) -> None:
         self.asked.set()
@@ -29,16 +30,13 @@ class Store:
         if self.away >= 0:
             raise Unavailable("the database is away")
         self.counts.update(counts)
+        if self.counts.total() == 2:
+            self.two.set()
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage, "FLUSH", 0)
-
-
-async def counted(store: Store, least: int) -> None:
-    while store.counts.total() < least:
-        await asyncio.sleep(0)
 
 
 async def test_downloads_while_the_database_is_away_are_counted_when_it_is_back(
@@ -49,7 +47,7 @@ async def test_downloads_while_the_database_is_away_are_counted_when_it_is_back(
     downloads = Usage(store)  # type: ignore[arg-type]
     downloads.count_download(1, 2)
     downloads.count_download(1, 2)
-    await asyncio.wait_for(counted(store, 2), 10)
+    await asyncio.wait_for(store.two.wait(), 10)
     assert store.counts == {(1, 2): 2}
     assert "the database is away" in caplog.text
     await downloads.close()
@@ -62,7 +60,7 @@ async def test_a_download_while_others_are_written_is_written_after_them() -> No
     await store.asked.wait()
     downloads.count_download(1, 3)
     store.go.set()
-    await asyncio.wait_for(counted(store, 2), 10)
+    await asyncio.wait_for(store.two.wait(), 10)
     await downloads.close()
 
 
