@@ -16,6 +16,7 @@ import asyncio
 import json
 import re
 import sqlite3
+import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -105,6 +106,7 @@ class EventIndex:
         self._log = log
         self._connection: sqlite3.Connection | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._in_use = threading.Lock()
 
     async def search(self, query: EventQuery) -> Sequence[Event]:
         """Return the events that hold every word of the query, the best first."""
@@ -119,9 +121,9 @@ class EventIndex:
     async def close(self) -> None:
         """Close the file."""
         async with self._one_at_a_time:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                await asyncio.to_thread(connection.close)
+            if self._connection is not None:
+                await self._run(sqlite3.Connection.close)
+                self._connection = None
 
     async def _catch_up(self) -> None:
         position, head = await self._run(_position), await self._log.head()
@@ -134,13 +136,17 @@ class EventIndex:
             position = events[-1].id
 
     async def _run(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it in a thread: there it is finished even where nobody waits for it any more."""
+        """Do it in a thread: there it is finished even where nobody waits for it any more.
+
+        Whoever comes next waits for that: two transactions of one connection would undo each other.
+        """
 
         def acted() -> T:
             try:
-                if self._connection is None:
-                    self._connection = _open(self._path)
-                return act(self._connection)
+                with self._in_use:
+                    if self._connection is None:
+                        self._connection = _open(self._path)
+                    return act(self._connection)
             except sqlite3.DatabaseError as error:
                 raise Unavailable(
                     "the index of events cannot be used now", hint="Try again in a moment."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from registry_core.callers import OWNER, Scope
-from registry_core.events import Draft
+from registry_core.events import Draft, Event, redaction, search
 from registry_core.events.kinds import EventKind
+from registry_core.events.redaction import Detail
+from registry_core.events.search import EventQuery
 from registry_core.tokens import Grant
 from served import Served
 from world import World
@@ -345,3 +349,28 @@ async def test_search_and_lineage_need_events_and_a_summary_search_or_events(
         assert (await served.get(path, token)).status_code == status
     token = await watcher(served, Scope.AUDIT)
     assert (await served.get("/v1/context/summary", token)).status_code == 403
+
+
+async def test_a_search_that_is_given_up_does_not_disturb_the_next(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, over = threading.Event(), threading.Event()
+
+    def slowly(event: Event, detail: Detail) -> str:
+        if not busy.is_set():  # the first search is given up here, in the midst of a transaction
+            busy.set()
+            over.wait(0.2)  # the next one is over before, if it does not wait for this
+        return redaction.words(event, detail)
+
+    monkeypatch.setattr(search, "words", slowly)
+    ids = await record(served, fact("walrus", agent="agent-b"), fact("other"))
+    index = served.world.registry.event_index
+    asked = asyncio.create_task(index.search(EventQuery(text="walrus", workspace="default")))
+    await asyncio.to_thread(busy.wait)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    next_one = asyncio.create_task(served.get("/v1/events/search?q=walrus"))
+    next_one.add_done_callback(lambda _: over.set())
+    assert [event["id"] for event in (await next_one).json()["results"]] == ids[:1]
+    assert await found(served, "q=other") == ids[1:]
