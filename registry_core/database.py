@@ -70,7 +70,7 @@ class Database:
             file = sqlite3.connect(writer.url.database or "", isolation_level=None)
             database = cls(_sqlite_readers(url), writer, file)
         else:
-            writers = create_async_engine(url, pool_pre_ping=True)
+            writers = create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
             database = cls(writers.execution_options(isolation_level="AUTOCOMMIT"), writers)
         try:
             await database._migrate()
@@ -196,13 +196,16 @@ def _sqlite_readers(url: str) -> AsyncEngine:
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             pool_reset_on_return=None,
+            hide_parameters=True,
         )
     )
 
 
 def _sqlite_writer(url: str) -> AsyncEngine:
     """Make an engine of one connection, whose transactions take the write lock at once."""
-    engine = _sqlite(create_async_engine(url, module=WRITING, pool_size=1, max_overflow=0))
+    engine = _sqlite(
+        create_async_engine(url, module=WRITING, pool_size=1, max_overflow=0, hide_parameters=True)
+    )
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry_core.database import Database
+from registry_core.errors import Internal, Unavailable
 from registry_core.migrations import HEAD
 from registry_core.schema import metadata, namespaces
 from world import MOMENT
@@ -99,3 +101,15 @@ async def test_the_migrations_make_the_tables_that_the_schema_describes(database
 
     async with database.read() as connection:
         assert await connection.run_sync(difference) == (HEAD, [])
+
+
+async def test_what_a_failing_statement_was_given_stands_in_no_trace_of_it(database):
+    async def work(connection: AsyncConnection) -> None:
+        there = namespaces.c.name == "a-secret-value"
+        await connection.execute(select(literal_column("nothing_of_the_kind")).where(there))
+
+    with pytest.raises((Internal, Unavailable)) as raised:
+        await database.write(work)
+    trace = "".join(traceback.format_exception(raised.value))
+    assert "nothing_of_the_kind" in trace
+    assert "a-secret-value" not in trace
