@@ -33,6 +33,7 @@ from starlette.responses import Response
 
 from registry_core.errors import Internal, RegistryError, TimedOut
 from registry_core.events.tally import Tally
+from registry_core.names import shown
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
@@ -155,11 +156,12 @@ def _most_body(path: str) -> int:
 
 
 def _refuse(scope: Scope, error: RegistryError) -> Response:
+    path = scope["path"]
     if isinstance(error, TimedOut):
-        _log.warning("%s: %s", scope["path"], error)
+        _log.warning("%s: %s", shown(path), error)
     elif refusals.status(error) >= 500:
-        _log.error("%s: %s", scope["path"], error, exc_info=error)
-    return _family(scope["path"])(error)
+        _log.error("%s: %s", shown(path), error, exc_info=error)
+    return _family(path)(error)
 
 
 def _family(path: str) -> Callable[[RegistryError], Response]:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
+from registry_core.errors import Unavailable
 from registry_core.storage.objects import ObjectBlobs
 from served import Served, at
 from transports.http import create_app
@@ -96,3 +97,19 @@ async def test_a_lost_blob_is_an_error_of_the_server_and_is_logged(
         response = await served.get(path)
     assert response.status_code == 500
     assert "a stored blob was changed" in caplog.text
+
+
+async def test_a_path_writes_no_line_of_its_own_into_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away(request: object) -> None:
+        raise Unavailable("the database is away")
+
+    app = create_app(served.world.registry)
+    app.router.routes[:0] = [Route("/api/{name}", away)]
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            assert (await http.get("/api/x%0AERROR%20forged")).status_code == 503
+    assert "forged" in caplog.text
+    assert "\nERROR forged" not in caplog.text
