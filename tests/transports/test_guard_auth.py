@@ -143,6 +143,21 @@ async def test_a_call_without_its_scope_stands_in_the_audit_log_once(served: Ser
     assert line.token_id
 
 
+@pytest.mark.parametrize("path", ["/v1/tools/call", "/v1/session/mutate"])
+async def test_a_call_into_a_foreign_workspace_stands_in_the_audit_log(
+    served: Served, path: str
+) -> None:
+    scopes = frozenset({Scope.SEARCH, Scope.SESSION_MUTATIONS})
+    grant = Grant("ci", scopes, workspaces=frozenset({"ours"}))
+    text, token = await served.world.registry.tokens.mint(grant, OWNER)
+    body = {**SEARCH, "workspaceId": "theirs"}
+    response = await served.http.post(path, json=body, headers=bearing(text))
+    assert response.json()["error_code"] == "unknown_workspace"
+    [line] = await served.world.registry.recorder.since(0)
+    assert (line.operation, line.token_id, line.workspace) == (path, token.id, "theirs")
+    assert (line.allowed, line.outcome) == (False, "unknown_workspace")
+
+
 @pytest.fixture
 def look_ups(sqlite_world: World) -> Iterator[list[str]]:
     seen: list[str] = []

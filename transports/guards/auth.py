@@ -20,13 +20,7 @@ from collections import OrderedDict
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from registry_core.callers import (
-    ANONYMOUS,
-    DEFAULT_CHANNEL,
-    DEFAULT_WORKSPACE,
-    OWNER,
-    Caller,
-)
+from registry_core.callers import ANONYMOUS, OWNER, Caller
 from registry_core.errors import RegistryError, Unauthenticated
 from registry_core.events import Audited
 from transports.state import opened
@@ -83,7 +77,7 @@ class LoopbackOrToken:
 
     def _note(self, scope: Scope, error: RegistryError) -> None:
         if isinstance(error, Unauthenticated) and scope["path"] in self._audited:
-            note_denied(scope, ANONYMOUS, scope["path"], error)
+            note_denied(scope, ANONYMOUS, error)
 
 
 def bearer(scope: Scope) -> Bearer:
@@ -92,16 +86,16 @@ def bearer(scope: Scope) -> Bearer:
     return found
 
 
-def note_denied(scope: Scope, caller: Caller, operation: str, error: RegistryError) -> None:
+def note_denied(scope: Scope, caller: Caller, error: RegistryError) -> None:
     """Write into the audit log who was turned away before an operation was reached."""
     registry = opened(scope).registry
     line = Audited(
         at=registry.clock(),
         token_id=caller.token_id,
         actor=caller.name,
-        operation=operation[:64],
-        workspace=DEFAULT_WORKSPACE,
-        channel=DEFAULT_CHANNEL,
+        operation=scope["path"][:64],
+        workspace=caller.workspace,
+        channel=caller.channel,
         allowed=False,
         outcome=error.code,
         arguments_sha256=_NOTHING,

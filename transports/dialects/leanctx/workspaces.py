@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from registry_core.callers import DEFAULT_CHANNEL, DEFAULT_WORKSPACE
 from registry_core.names import shown
 from transports.dialects.leanctx.envelope import InvalidArguments, UnknownWorkspace
+from transports.guards.auth import note_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def place(request: Request, body: Mapping[str, Any] | None, caller: Caller) -> C
     """Return the caller as it stands in the workspace and channel that the request names.
 
     Raises InvalidArguments for what is no name, UnknownWorkspace for a workspace that the
-    caller's token does not open.
+    caller's token does not open; that is written down.
     """
     body = body or {}
     query: Mapping[str, str] = request.query_params if request.scope["query_string"] else {}
@@ -40,14 +41,17 @@ def place(request: Request, body: Mapping[str, Any] | None, caller: Caller) -> C
     channels = (body.get("channelId"), query.get("channelId"), query.get("channel"))
     workspace = _first(workspaces, "workspaceId", DEFAULT_WORKSPACE)
     channel = _first(channels, "channelId", DEFAULT_CHANNEL)
+    placed = caller
+    if (workspace, channel) != (caller.workspace, caller.channel):
+        placed = replace(caller, workspace=workspace, channel=channel)
     if caller.workspaces is not None and workspace not in caller.workspaces:
-        raise UnknownWorkspace(
+        error = UnknownWorkspace(
             f"this token opens no workspace {shown(workspace)}",
             hint=f"It opens {', '.join(sorted(caller.workspaces))}.",
         )
-    if (workspace, channel) == (caller.workspace, caller.channel):
-        return caller
-    return replace(caller, workspace=workspace, channel=channel)
+        note_denied(request.scope, placed, error)
+        raise error
+    return placed
 
 
 def _first(given: tuple[Any, ...], field: str, default: str) -> str:
