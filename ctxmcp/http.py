@@ -48,7 +48,7 @@ class Http:
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT, follow_redirects=False, headers={"accept-encoding": "identity"}
         )
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._headers = _bearing(token)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -73,9 +73,12 @@ class Http:
 
     async def bytes_at(self, url: str, most: int) -> bytes:
         """Return the bytes at an address that the registry named, at most so many."""
-        address = urljoin(self.root, url)
-        headers = self._headers if address.startswith(self.root) else {}
-        request = self._client.build_request("GET", address, headers=headers)
+        try:
+            address = urljoin(self.root, url)
+            headers = self._headers if address.startswith(self.root) else {}
+            request = self._client.build_request("GET", address, headers=headers)
+        except (ValueError, httpx.InvalidURL):
+            raise errors.Unavailable(f"{self.root} names an address that is none") from None
         async with self.opened(request) as response:
             return await _bounded(response, most)
 
@@ -141,6 +144,12 @@ def _address(root: str) -> str:
             "the registry's address is none", hint="It starts with http:// or https:// and a host."
         )
     return root
+
+
+def _bearing(token: str) -> dict[str, str]:
+    if not (token.isascii() and token.isprintable()):
+        raise errors.Invalid("the token is none", hint="Copy it again, without quotation marks.")
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 async def parts(response: httpx.Response) -> AsyncIterator[bytes]:

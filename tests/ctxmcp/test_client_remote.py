@@ -389,3 +389,17 @@ async def test_place_and_kinds_are_asked_for() -> None:
     }
     assert request.headers["accept"] == "text/event-stream"
     assert request.headers["authorization"] == "Bearer t"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://" + "x" * 70_000])
+async def test_an_artifact_at_no_address_is_the_registrys_fault(url: str) -> None:
+    async with Script(Response(b"")).remote() as remote:
+        with pytest.raises(errors.Unavailable, match="address"):
+            await remote.artifact(url, "0" * 64, 10)
+
+
+@pytest.mark.parametrize("token", ["\u201clctx_t_quoted\u201d", "lctx_t_two\nlines"])
+async def test_a_token_that_no_header_takes_is_told_without_it(token: str) -> None:
+    with pytest.raises(errors.Invalid, match="token") as raised:
+        Remote("http://localhost", token)
+    assert "lctx_t" not in str(raised.value)
