@@ -6,12 +6,18 @@ registry) and handed down; nothing below looks at a header or at the environment
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 DEFAULT_WORKSPACE = "default"
 DEFAULT_CHANNEL = "default"
+
+PLACE = re.compile(r"[A-Za-z0-9._/-]{1,64}")
+"""The name of a workspace or channel; a branch (`feat/auth`) is one as it is written."""
+
+PLACE_HINT = "Use 1 to 64 of A-Z a-z 0-9 . _ - /"
 
 
 class Scope(StrEnum):

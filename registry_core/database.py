@@ -27,7 +27,6 @@ from registry_core.sqlite import READING, WRITING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -78,11 +77,6 @@ class Database:
             await database.close()
             raise
         return database
-
-    @classmethod
-    async def open_file(cls, path: Path) -> Database:
-        """Open a SQLite file, making it where there is none."""
-        return await cls.open(f"sqlite+aiosqlite:///{path}")
 
     @property
     def is_sqlite(self) -> bool:

@@ -23,7 +23,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select, update
 
 from registry_core.accounts import claim
-from registry_core.callers import PACKAGE_SCOPES, ROLES, TEAM_SCOPES, Caller, Scope, with_included
+from registry_core.callers import (
+    PACKAGE_SCOPES,
+    PLACE,
+    PLACE_HINT,
+    ROLES,
+    TEAM_SCOPES,
+    Caller,
+    Scope,
+    with_included,
+)
 from registry_core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from registry_core.events import EPOCH, Draft
 from registry_core.events.kinds import EventKind
@@ -44,7 +53,6 @@ MOST_FOUND = 10_000
 """Tokens that are kept as found, at most."""
 
 _TOKEN = re.compile(r"(?:ctx[pr]|lctx_t)_[A-Za-z0-9_-]{16,128}")
-_WORKSPACE = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +204,8 @@ def _check(grant: Grant) -> None:
     if grant.namespace is None and not grant.scopes <= TEAM_SCOPES:
         raise Invalid("the scopes publish and read need a namespace", hint="Add --namespace.")
     for workspace in grant.workspaces or ():
-        if not _WORKSPACE.fullmatch(workspace):
-            raise Invalid(f"{shown(workspace)} is no workspace", hint="Use A-Z a-z 0-9 . _ - /")
+        if not PLACE.fullmatch(workspace):
+            raise Invalid(f"{shown(workspace)} is no workspace", hint=PLACE_HINT)
 
 
 def _digest(text: str) -> str:

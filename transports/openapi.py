@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from registry_core.callers import PLACE
 from registry_core.events.kinds import EventKind
 from registry_core.operations import CATALOG
 from transports import refusals
@@ -267,7 +268,7 @@ def _spelled(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-_NAME = {"pattern": "^[A-Za-z0-9._/-]{1,64}$"}
+_NAME = {"pattern": f"^{PLACE.pattern}$"}
 _WORKSPACE = _text("Where it takes place; `default` if absent.", **_NAME)
 _CHANNEL = _text("The channel of the workspace; `default` if absent.", **_NAME)
 _OF = {"workspaceId": _WORKSPACE, "channelId": _CHANNEL}

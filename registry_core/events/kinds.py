@@ -99,6 +99,11 @@ CHANGES = frozenset(
         EventKind.CHANNEL_MOVED,
         EventKind.ADVISORY_PUBLISHED,
         EventKind.ADVISORY_WITHDRAWN,
+        EventKind.KEY_PINNED,
+        EventKind.KEY_ROTATED,
+        EventKind.KEY_ADDED,
+        EventKind.KEY_REVOKED,
+        EventKind.KEY_RECOVERED,
         EventKind.TRUST_CHANGED,
     }
 )

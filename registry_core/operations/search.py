@@ -8,6 +8,7 @@ from pydantic import Field
 
 from registry_core.callers import Scope
 from registry_core.errors import Invalid
+from registry_core.events.redaction import readable_namespaces
 from registry_core.names import Kind
 from registry_core.operation import Model, operation, package_text
 from registry_core.search import Hit, Query
@@ -65,7 +66,7 @@ async def search(registry: Registry, caller: Caller, given: Search) -> SearchRes
             text=given.query,
             kinds=frozenset([given.kind]) if given.kind else frozenset(),
             tags=frozenset(given.tags),
-            namespaces_visible=_visible(caller),
+            namespaces_visible=readable_namespaces(caller),
             limit=given.limit,
             offset=offset,
         )
@@ -87,12 +88,6 @@ def _offset(cursor: str) -> int:
     if not cursor.isdecimal() or int(cursor) > 100_000:
         raise Invalid("search: cursor is not one that a search returned")
     return int(cursor)
-
-
-def _visible(caller: Caller) -> frozenset[str] | None:
-    if caller.owner:
-        return None
-    return caller.namespaces if caller.has(Scope.READ) else frozenset()
 
 
 def _found(hit: Hit, package: Summary) -> Found:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from registry_core.callers import Scope
+from registry_core.callers import PLACE, PLACE_HINT, Scope
 from registry_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated
 from registry_core.names import shown
 from registry_core.operation import Model, operation, package_text
@@ -40,7 +40,6 @@ FRESH = timedelta(days=30)
 """How long a fact that nobody confirms goes without a note."""
 
 _APART = "\0\n"
-_NAME = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 _NOT_PLAIN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -308,10 +307,10 @@ def _at(caller: Caller, workspace: str, channel: str = "") -> Caller:
         caller, workspace=workspace or caller.workspace, channel=channel or caller.channel
     )
     for name in (here.workspace, here.channel):
-        if not _NAME.fullmatch(name):
+        if not PLACE.fullmatch(name):
             raise Invalid(
                 f"{shown(name)} is no workspace or channel",
-                hint="Use 1 to 64 of A-Z a-z 0-9 . _ - /",
+                hint=PLACE_HINT,
             )
     if caller.workspaces is not None and here.workspace not in caller.workspaces:
         raise Forbidden(

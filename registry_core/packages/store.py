@@ -171,21 +171,6 @@ class Packages:
             rows = (await connection.execute(statement)).all()
         return {row[0]: (_summary(row), row.body) for row in rows}
 
-    async def ids_after(self, package_id: int, limit: int) -> Sequence[int]:
-        """Return package ids after one, in order: for walking over all of them."""
-        statement = (
-            select(packages.c.id)
-            .where(packages.c.id > package_id)
-            .order_by(packages.c.id)
-            .limit(limit)
-        )
-        async with self._journal.database.read() as connection:
-            return (await connection.execute(statement)).scalars().all()
-
-    async def publisher_exists(self, namespace: str, caller: Caller) -> bool:
-        """Tell whether a namespace has a package that the caller may see."""
-        return bool(await self.list(caller, namespace=namespace))
-
     async def admit(self, claim: Claim, caller: Caller) -> Package | None:
         """Say whether the caller may publish this version now, without writing anything.
 

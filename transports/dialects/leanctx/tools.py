@@ -29,7 +29,6 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
-from registry_core.callers import Scope
 from registry_core.errors import (
     Forbidden,
     Internal,
@@ -40,6 +39,7 @@ from registry_core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from registry_core.events.redaction import readable_namespaces
 from registry_core.formats import MAX_ARTIFACT, strict_json
 from registry_core.operations import CATALOG, digest, invoke, repeat
 from transports import refusals
@@ -190,10 +190,9 @@ async def _say(state: Opened, caller: Caller, asked: _Asked) -> tuple[Answer, bo
 
 def _sight(caller: Caller) -> str:
     """Name those who see what this caller sees: everything, some namespaces, the public alone."""
-    if caller.owner:
-        return "*"
+    readable = readable_namespaces(caller)
     told = "reviews " * caller.has(Scope.REVIEW) + "publishes " * caller.has(Scope.PUBLISH)
-    return told + (" ".join(sorted(caller.namespaces)) if caller.has(Scope.READ) else "")
+    return told + ("*" if readable is None else " ".join(sorted(readable)))
 
 
 async def _said(

@@ -8,11 +8,10 @@ A name is 1 to 64 of `A-Z a-z 0-9 . _ - /`, so that a branch (`feat/auth`) is on
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from registry_core.callers import DEFAULT_CHANNEL, DEFAULT_WORKSPACE
+from registry_core.callers import DEFAULT_CHANNEL, DEFAULT_WORKSPACE, PLACE, PLACE_HINT
 from registry_core.names import shown
 from transports.dialects.leanctx.envelope import InvalidArguments, UnknownWorkspace
 from transports.guards.auth import note_denied
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from registry_core.callers import Caller
 
 HEADER = "x-leanctx-workspace"
-
-_NAME = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 
 
 def place(request: Request, body: Mapping[str, Any] | None, caller: Caller) -> Caller:
@@ -59,9 +56,9 @@ def _first(given: tuple[Any, ...], field: str, default: str) -> str:
     name = next(filter(_is_given, given), None)
     if name is None:
         return default
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not PLACE.fullmatch(name):
         what = shown(name) if isinstance(name, str) else "no string"
-        raise InvalidArguments(f"{field} is {what}", hint="Use 1 to 64 of A-Z a-z 0-9 . _ - /")
+        raise InvalidArguments(f"{field} is {what}", hint=PLACE_HINT)
     return name
 
 
