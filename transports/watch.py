@@ -93,6 +93,12 @@ class Wait:
         left, self.due = self.due - _now(), math.inf
         return left
 
+    def stop(self) -> None:
+        """Stop the time for good, also where it has just come to its end and nobody knows yet."""
+        self.due = math.inf
+        if not self.expired:
+            self._timeout.reschedule(None)
+
     def resume(self, left: float) -> None:
         """Let it go on."""
         self.due = _now() + left

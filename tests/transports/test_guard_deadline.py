@@ -71,6 +71,19 @@ async def test_work_that_takes_too_long_is_cancelled_and_answered_with_504() -> 
     assert ended == ["cancelled"]
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_an_answer_that_begins_as_the_time_ends_is_the_only_one(turns: int) -> None:
+    async def late(scope, receive, send) -> None:
+        await turn(turns)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await turn()
+        await send({"type": "http.response.body", "body": b"late"})
+
+    start, *rest = await answered(deadline(late))
+    assert [message["type"] for message in rest] == ["http.response.body"]
+    assert (start["status"], rest[0]["body"] == b"late") in {(200, True), (504, False)}
+
+
 async def test_the_time_stands_still_while_the_body_comes() -> None:
     async def reads(scope, receive, send) -> None:
         while (await receive())["more_body"]:

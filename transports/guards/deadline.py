@@ -81,5 +81,5 @@ class _Clock:
     async def send(self, message: Message) -> None:
         if not self._begun:
             self._begun = True
-            self._wait.pause()
+            self._wait.stop()
         await self._send(message)
