@@ -6,7 +6,8 @@ knows of (no such path, wrong method, a foreign Host) is an error of the same tr
 
 How much of a limit is left is on every answer:
 
-    X-RateLimit-Limit      how many there are, of the limit that is nearest to its end
+    X-RateLimit-Limit      how many there are: a minute, where the path has a window for the token,
+                           else at once
     X-RateLimit-Remaining  how many are left now
     X-RateLimit-Reset      in how many seconds there are as many as at first
     Retry-After            on a refusal: in how many seconds the same request may be sent again
@@ -104,7 +105,7 @@ class Allowance(NamedTuple):
 
 
 ALLOWANCE = "ctxmcp.allowance"
-"""Where the scope of a request has what is left of the limit that is nearest to its end."""
+"""Where the scope of a request has what is left of the limit that its headers speak of."""
 
 
 def rate_headers(scope: Scope) -> list[tuple[bytes, bytes]]:

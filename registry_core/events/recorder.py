@@ -2,7 +2,8 @@
 
 What a call changed is in its own transaction, with its own event. This is what is only noted: that
 the call took place (`tool_call_recorded`), and its line in the audit log. Both are written within
-`FLUSH` seconds of the call's end, in the order the calls ended; a crash may lose those last ones.
+`FLUSH` seconds of the call's end, in the order the calls ended. A crash may lose those last ones,
+and so may closing while the database does not answer.
 """
 
 from __future__ import annotations

@@ -113,10 +113,10 @@ async def invoke(
 
 
 def repeat(registry: Registry, caller: Caller, name: str, arguments_sha256: str) -> None:
-    """Stand for a call whose answer is known already: check the scope, and write it down.
+    """Stand for a call that is not run: check the scope, and write it down.
 
-    Only for a `cacheable` operation, and the answer of `invoke` to arguments of the same digest
-    for a caller who sees the same.
+    That is one of a `cacheable` operation whose answer to arguments of this digest is known, for a
+    caller who sees the same; or one that the scope forbids.
     """
     with _written_down(registry, caller, name, arguments_sha256):
         find(name).admit(caller)

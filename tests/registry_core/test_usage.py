@@ -61,6 +61,7 @@ async def test_a_download_while_others_are_written_is_written_after_them() -> No
     downloads.count_download(1, 3)
     store.go.set()
     await asyncio.wait_for(store.two.wait(), 10)
+    assert store.counts == {(1, 2): 1, (1, 3): 1}
     await downloads.close()
 
 
