@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, RowMapping, Select, bindparam, func, insert, literal, select
+from sqlalchemy import (
+    BigInteger,
+    RowMapping,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+)
 
 from registry_core.bulk import Bulk
 from registry_core.events import Draft, Event
@@ -75,10 +85,16 @@ class EventLog:
         found = {event.id: event for event in await self._read(_all.where(events.c.id.in_(ids)))}
         return [found[number] for number in ids if number in found]
 
-    async def newest(self, workspace: str, channel: str, limit: int) -> Sequence[Event]:
-        """Return the last events of a channel, oldest first."""
+    async def newest(
+        self, workspace: str, channel: str, limit: int, readable: Collection[str] | None = None
+    ) -> Sequence[Event]:
+        """Return the last events of a channel, oldest first.
+
+        Private ones are among them of the `readable` namespaces alone; None is every one.
+        """
+        shown = true() if readable is None else ~events.c.private | events.c.namespace.in_(readable)
         statement = (
-            _all.where(events.c.workspace == workspace, events.c.channel == channel)
+            _all.where(events.c.workspace == workspace, events.c.channel == channel, shown)
             .order_by(events.c.version.desc())
             .limit(limit)
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from registry_core.events.kinds import EventKind
-from registry_core.events.redaction import Detail, exists_for, redacted
+from registry_core.events.redaction import Detail, exists_for, readable_namespaces, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,8 +82,8 @@ class Summaries:
     async def of(self, caller: Caller, limit: int) -> Summary:
         """Sum up the channel a caller is in, from its `limit` newest events."""
         counts = await self._counts(caller)
-        newest = await self._log.newest(caller.workspace, caller.channel, limit)
-        seen = [e for e in newest if exists_for(caller, private=e.private, namespace=e.namespace)]
+        readable = readable_namespaces(caller)
+        seen = await self._log.newest(caller.workspace, caller.channel, limit, readable)
         learned = [_learned(event) for event in seen if _is(event, EventKind.KNOWLEDGE_REMEMBERED)]
         return Summary(
             events=counts.total(),

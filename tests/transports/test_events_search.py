@@ -351,6 +351,15 @@ async def test_search_and_lineage_need_events_and_a_summary_search_or_events(
     assert (await served.get("/v1/context/summary", token)).status_code == 403
 
 
+async def test_a_summary_does_not_tell_whether_the_newest_events_are_private(
+    served: Served,
+) -> None:
+    await record(served, fact("auth"), fact("auth", agent="agent-b"))
+    await served.world.publish("@acme/secret", private=True)
+    said = (await served.get("/v1/context/summary?limit=1", await watcher(served))).json()
+    assert (said["latestVersion"], said["activeAgents"]) == (2, ["agent-b"])
+
+
 async def test_a_search_that_is_given_up_does_not_disturb_the_next(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
