@@ -44,7 +44,7 @@ class Keychains:
     async def seen_by(self, namespace: str, caller: Caller) -> Sequence[Link]:
         """Return the links of a namespace that exists for a caller. Raises NotFound."""
         known = caller.may(Scope.READ, namespace)
-        if not known and not await self._packages.publisher_exists(namespace, caller):
+        if not known and not await self._packages.list(caller, namespace=namespace):
             raise NotFound(f"no namespace @{namespace}", hint="Check the spelling.")
         return await self.chain(namespace)
 

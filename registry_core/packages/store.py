@@ -326,10 +326,11 @@ class Packages:
             because = EventKind.PACKAGE_DEPRECATED
             await self._journal.append(connection, about(package, because, caller, payload))
             after = await _owned(connection, name, caller)
+            ring = await keyring.ring(self._journal, connection, name.namespace)
+            scales = Scales(self._weigh, ring, ring)
             for release in package.releases:
-                draft = await verdict_changed(
-                    connection, self._weigh, (package, release), after, because, caller
-                )
+                was = package, release
+                draft = await verdict_changed(connection, scales, was, after, because, caller)
                 if draft is not None:
                     await self._journal.append(connection, draft)
             return after
