@@ -7,6 +7,9 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_BLOBS_URL      s3://, gs://, az://; default: a folder in the data folder
     CTXMCP_BASE_URL       where clients reach this registry, for absolute download URLs
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
+    CTXMCP_LOG_KEY        file of the log's private key; default: log.key in the data folder
+    CTXMCP_LOG_ORIGIN     the name of the log, before its key is made; default: of the base URL
+    CTXMCP_WITNESSES      keys of witnesses whose cosignatures the log takes, with blanks between
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
     SOURCE_DATE_EPOCH     the time that packing writes, in seconds; default: now
@@ -39,7 +42,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path, user_data_path
+from platformdirs import user_config_path, user_data_path, user_state_path
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
@@ -62,6 +65,10 @@ class Settings:
     base_url: str = ""
     registry: str = ""
     token: str = ""
+    log_key: Path | None = None
+    log_origin: str = ""
+    witnesses: tuple[str, ...] = ()
+    state_dir: Path | None = None
     source_date: datetime | None = None
     """What packing writes as its time, where builds have to be reproducible."""
 
@@ -83,6 +90,21 @@ class Settings:
     def blobs_dir(self) -> Path:
         """The folder of blobs, where no other store is set."""
         return self.data_dir / "blobs"
+
+    @property
+    def log_dir(self) -> Path:
+        """The folder of the transparency log's tiles, where no other store is set."""
+        return self.data_dir / "log"
+
+    @property
+    def log_key_file(self) -> Path:
+        """The private key of the transparency log."""
+        return self.log_key or self.data_dir / "log.key"
+
+    @property
+    def state(self) -> Path:
+        """Where this machine remembers what registries have shown it."""
+        return self.state_dir or self.home / ".local/state/ctxmcp"
 
     @property
     def database(self) -> str:
@@ -107,10 +129,18 @@ def read(
         database_url=environment.get("CTXMCP_DATABASE_URL", ""),
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
+        log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
+        log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
+        witnesses=tuple(environment.get("CTXMCP_WITNESSES", "").split()),
+        state_dir=user_state_path(APP),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
         source_date=_moment(environment.get("SOURCE_DATE_EPOCH", "")),
     )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _moment(seconds: str) -> datetime | None:

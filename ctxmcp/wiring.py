@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ctxmcp import log_key
 from registry_core.database import Database
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
@@ -17,8 +18,10 @@ from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
 from registry_core.search.indexer import Indexer
 from registry_core.sessions import Sessions
-from registry_core.storage.objects import ObjectBlobs
+from registry_core.storage.objects import ObjectBlobs, ObjectFiles
 from registry_core.tokens import Tokens
+from registry_core.transparency.log import Log
+from registry_core.transparency.notes import Verifier
 from registry_core.usage import Usage
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             knowledge=Knowledge(journal),
             event_index=event_index,
             summaries=Summaries(journal.log),
+            transparency=_transparency(journal, settings),
             clock=_now,
             base_url=settings.base_url,
         )
@@ -67,6 +71,15 @@ def _blobs(settings: Settings) -> ObjectBlobs:
     if settings.blobs_url:
         return ObjectBlobs.at_url(settings.blobs_url)
     return ObjectBlobs.in_folder(settings.blobs_dir)
+
+
+def _transparency(journal: Journal, settings: Settings) -> Log:
+    witnesses = [Verifier.parse(text) for text in settings.witnesses]
+    if settings.blobs_url:
+        files = ObjectFiles.at_url(f"{settings.blobs_url.rstrip('/')}/log")
+    else:
+        files = ObjectFiles.in_folder(settings.log_dir)
+    return Log(journal, files, log_key.load(settings), witnesses)
 
 
 def _now() -> datetime:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry_core.sessions import Sessions
     from registry_core.storage import Blobs
     from registry_core.tokens import Tokens
+    from registry_core.transparency.log import Log
     from registry_core.usage import Usage
 
 
@@ -39,6 +40,7 @@ class Registry:
     knowledge: Knowledge
     event_index: EventIndex
     summaries: Summaries
+    transparency: Log
     clock: Callable[[], datetime]
     base_url: str = ""
     """Where clients reach this registry, without a slash at the end; "" gives relative URLs."""

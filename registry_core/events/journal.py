@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from registry_core.events import leaves
 from registry_core.events.feed import Feed
 from registry_core.events.log import EventLog
 
@@ -47,12 +48,23 @@ class Journal:
         return outcome
 
     async def append(self, connection: AsyncConnection, draft: Draft) -> int:
-        """Write an event in the transaction of `connection`; the id is final if it commits."""
-        return await self.log.append(connection, draft, self.now())
+        """Write an event in the transaction of `connection`; the id is final if it commits.
+
+        One that the transparency log has to know of becomes a leaf of it at the same time.
+        """
+        at = self.now()
+        event_id = await self.log.append(connection, draft, at)
+        if draft.kind.logged:
+            await leaves.append(connection, event_id, draft, at)
+        return event_id
 
     async def append_all(self, connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
         """Write events in this order, in the transaction of `connection`."""
-        await self.log.append_all(connection, drafts, self.now())
+        if any(draft.kind.logged for draft in drafts):
+            for draft in drafts:
+                await self.append(connection, draft)
+        else:
+            await self.log.append_all(connection, drafts, self.now())
 
     async def record(self, *drafts: Draft) -> list[int]:
         """Write events that have no rows beside them, in one transaction."""

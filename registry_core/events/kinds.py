@@ -48,6 +48,26 @@ class EventKind(StrEnum):
         """How soon readers agree: `strong` with its rows, `eventual`, or `local` to a node."""
         return _CONSISTENCY.get(self, "strong")
 
+    @property
+    def logged(self) -> bool:
+        """Whether it is a leaf of the transparency log: it changes what the registry serves."""
+        return self in _LOGGED
+
+
+_LOGGED = frozenset(
+    {
+        EventKind.PACKAGE_PUBLISHED,
+        EventKind.PACKAGE_YANKED,
+        EventKind.PACKAGE_UNYANKED,
+        EventKind.VISIBILITY_CHANGED,
+        EventKind.CHANNEL_MOVED,
+        EventKind.TRUST_CHANGED,
+    }
+)
+
+INTRODUCING = frozenset({EventKind.PACKAGE_PUBLISHED})
+"""After one of these a release can be had: it names version and digest, and its leaf proves it."""
+
 
 _CONSISTENCY = {
     EventKind.TOOL_CALL_RECORDED: "local",

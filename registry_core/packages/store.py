@@ -16,6 +16,7 @@ from registry_core.callers import Caller, Scope
 from registry_core.errors import Conflict, Forbidden, NotFound
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
+from registry_core.events.leaves import digest
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName, Version, newest_first
 from registry_core.packages import Claim, Details, NewRelease, Package, Release, Summary
@@ -424,6 +425,8 @@ def _published(new: NewRelease, package_id: int, visibility: Visibility, caller:
             "version": str(new.version),
             "kind": new.kind.value,
             "sha256": new.row["sha256"],
+            "signer": new.row["signer"],
+            "report": digest(new.details.report),
         },
         namespace=new.name.namespace,
         package=new.name.name,

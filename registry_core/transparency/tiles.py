@@ -159,6 +159,13 @@ def is_whole(tile: Tile, data: bytes) -> bool:
     return True
 
 
+def beginning(tile: Tile, later: Tile, data: bytes) -> bytes:
+    """Return a partial tile from a later one of its place."""
+    if tile.level != ENTRIES:
+        return data[: tile.width * HASH_BYTES]
+    return bundle(unbundle(data, later.width)[: tile.width])
+
+
 def bundle(leaves: Iterable[bytes]) -> bytes:
     """Write leaves one after another."""
     return b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves)
@@ -189,6 +196,11 @@ class Edge:
                 self._levels.append([])
             self._levels[tile.level] = hashes_of(data)
             self.size += tile.width << (HEIGHT * tile.level)
+
+    @property
+    def leaves(self) -> Sequence[bytes]:
+        """The leaf hashes of the last tile, as long as it is partial."""
+        return self._levels[0] if self._levels else ()
 
     def append(self, leaf: bytes) -> list[tuple[Tile, bytes]]:
         """Take in a leaf hash; return the tiles that it makes full."""

@@ -1,0 +1,132 @@
+"""Leaves of the transparency log: what a logged event says, in one line of JSON, for ever.
+
+    {"at":"2026-01-02T03:04:05Z","event":"package_published","kind":"skill","name":"@acme/review",
+     "namespace":"acme","report":"<hex>","sha256":"<hex>","signer":"<hex>","version":"1.0.0"}
+
+Members are sorted, without blanks, as RFC 8785 has it for values without fractions. Of a private
+package the log tells nobody more than that something happened; the statement is sealed:
+
+    {"at":"2026-01-02T03:04:05Z","event":"package_published","sealed":"<hex>"}
+
+where `sealed` is SHA-256("ctxmcp sealed leaf 1", a line feed, salt, statement). Whoever may see the
+package is shown the salt and the statement, and so can tell that this is the leaf of it.
+
+A leaf stands in the transaction of its event and at the next position: positions have no gap and
+are in the order of the commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select
+
+from registry_core.errors import Invalid, Tampered
+from registry_core.schema import log_leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from registry_core.events import Draft
+
+MOST_STATEMENT = 32 * 1024
+"""Bytes of a statement; of a longer one the leaf has a digest, since a leaf has 64 KiB at most."""
+
+_DOMAIN = b"ctxmcp sealed leaf 1\n"
+_SALT_BYTES = 32
+_OWN = frozenset({"package_id"})
+"""Members of a payload that mean nothing outside this database."""
+
+_NEXT = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0)).scalar_subquery()
+_APPEND = insert(log_leaves).values(position=_NEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf, and what opens it where it is sealed. `salt` is hex."""
+
+    data: bytes
+    statement: bytes = b""
+    salt: str = ""
+
+    def says(self) -> Mapping[str, Any]:
+        """Return what the leaf says. Raises Invalid for no leaf, Tampered for a false opening."""
+        shown = _read(self.data)
+        if not self.statement:
+            return shown
+        if shown.get("sealed") != _sealed(self.salt, self.statement):
+            raise Tampered(
+                "what is said to stand in a sealed leaf",
+                expected=str(shown.get("sealed")),
+                found=_sealed(self.salt, self.statement),
+            )
+        return _read(self.statement)
+
+
+def leaf_of(draft: Draft, at: datetime) -> Leaf:
+    """Make the leaf of an event."""
+    head = {"at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "event": draft.kind.value}
+    said = {name: value for name, value in draft.payload.items() if name not in _OWN}
+    statement = canonical({"namespace": draft.namespace, **said, **head})
+    if len(statement) > MOST_STATEMENT:
+        few = {name: said[name] for name in ("name", "version", "sha256") if name in said}
+        digest = hashlib.sha256(statement).hexdigest()
+        statement = canonical({"namespace": draft.namespace, **few, "digest": digest, **head})
+    if not draft.private:
+        return Leaf(statement)
+    salt = secrets.token_hex(_SALT_BYTES)
+    return Leaf(canonical({**head, "sealed": _sealed(salt, statement)}), statement, salt)
+
+
+def subject_of(payload: Mapping[str, Any], namespace: str | None) -> str:
+    """Say what an event is about: `@ns/name@version`, or as much of it as there is."""
+    name, version = payload.get("name"), payload.get("version")
+    return f"{name}@{version}" if name and version else str(name or namespace or "")
+
+
+async def append(connection: AsyncConnection, event_id: int, draft: Draft, at: datetime) -> None:
+    """Write the leaf of an event, in its transaction, after `Database.serialise`."""
+    leaf = leaf_of(draft, at)
+    row = {
+        "event_id": event_id,
+        "kind": draft.kind.value,
+        "subject": subject_of(draft.payload, draft.namespace)[:200],
+        "leaf": leaf.data,
+        "statement": leaf.statement or None,
+        "salt": leaf.salt or None,
+    }
+    await connection.execute(_APPEND, row)
+
+
+def canonical(value: Any) -> bytes:
+    """Write JSON in the one way it can be written; without fractions."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode(errors="replace")  # half a character is no text and cannot be signed
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value as `canonical` writes it, in hex."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _read(data: bytes) -> Mapping[str, Any]:
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise Invalid("a leaf of a log is no JSON object")
+    return said
+
+
+def _sealed(salt: str, statement: bytes) -> str:
+    return hashlib.sha256(_DOMAIN + salt.encode(errors="replace") + statement).hexdigest()
