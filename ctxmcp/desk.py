@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ctxmcp import check, pack, staging
 from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
+from ctxmcp.logs import Memory
 from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
 from registry_core.names import Reference
@@ -76,6 +77,12 @@ class Desk:
     def _site(self, project: Path) -> Site:
         return Site(Places(project, self._settings.tools_dir), self._settings.home)
 
+    def _memory(self) -> Memory:
+        if self._settings.registry:
+            base = self._connection.base
+            return Memory(self._settings.state, base, base)
+        return Memory(self._settings.state, f"the registry in {self._settings.data_dir}")
+
     def _path(self, text: str) -> Path:
         return self._project / Path(text).expanduser()
 
@@ -83,9 +90,8 @@ class Desk:
         wish = Wish(given.refs, frozen=given.frozen, dry_run=given.dry_run)
         # Agents call tools side by side; one project takes one installation at a time.
         async with self._writing:
-            return await install(
-                self._connection, self._site(self._path(given.project)), wish, progress
-            )
+            site = self._site(self._path(given.project))
+            return await install(self._connection, self._memory(), site, wish, progress)
 
     async def _verify(self, given: Verify) -> Model:
         places = Places(self._project, self._settings.tools_dir)

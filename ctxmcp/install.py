@@ -1,6 +1,6 @@
 """Installing into a project and removing from it: plan, fetch, verify, stage, decide, move, lock.
 
-    plan      the registry resolves; its answer is held against the request and the lock
+    plan      the registry resolves; its answer is held against the request, the lock and its log
     fetch     under the planned size, a few at once
     verify    digest, then the registry's own checks, under the planned name, version and signer
     stage     every file on the project's disk, in a folder that no agent host watches
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctxmcp.connection import Connection, Progress
+    from ctxmcp.logs import Memory
+    from ctxmcp.planning import Plan
 
 AT_ONCE = 4
 
@@ -76,7 +78,11 @@ class Wish:
 
 
 async def install(
-    connection: Connection, site: Site, wish: Wish, progress: Progress | None = None
+    connection: Connection,
+    memory: Memory,
+    site: Site,
+    wish: Wish,
+    progress: Progress | None = None,
 ) -> Installation:
     """Install packages and what they need.
 
@@ -84,21 +90,27 @@ async def install(
     """
     with staging.alone(site.project):
         lock = locking.read(site.project)
-        plan = await planning.plan(connection, wish.refs, lock, frozen=wish.frozen)
+        plan = await planning.plan(connection, wish.refs, lock, memory, frozen=wish.frozen)
+        told = Installation(
+            plan=[release.model_copy(update={"log": None}) for release in plan.releases],
+            proven=plan.proven,
+            project=str(site.project),
+            notes=[*_notes(plan.releases)],
+        )
         if wish.dry_run:
-            return Installation(plan=plan, project=str(site.project), notes=[*_notes(plan)])
+            return told
         staging.sweep(site.project)
         with Stage(site.places) as stage:
-            bench = _bench(stage, site, lock, connection.base)
-            fetched = await _fetch_all(connection, bench, plan, progress)
+            bench = _bench(stage, site, lock, connection.base, plan)
+            fetched = await _fetch_all(connection, bench, progress)
             changes = await asyncio.to_thread(_commit, stage, fetched, lock)
-    return Installation(
-        plan=plan,
-        installed=True,
-        project=str(site.project),
-        written=changes.written(),
-        lock=LOCK,
-        notes=[*_notes(plan), *(n for f in fetched for n in f.notes), *changes.notes()],
+    return told.model_copy(
+        update={
+            "installed": True,
+            "written": changes.written(),
+            "lock": LOCK,
+            "notes": [*told.notes, *(n for f in fetched for n in f.notes), *changes.notes()],
+        }
     )
 
 
@@ -145,6 +157,7 @@ class _Bench:
     audience: Audience
     linking: bool
     registry: str
+    plan: Plan
 
     def prepare(self, planned: Planned, data: bytes) -> _Fetched:
         """Verify an artifact as what was planned, and stage what it becomes."""
@@ -168,6 +181,7 @@ class _Bench:
             requested=planned.requested,
             dependencies=planned.dependencies,
             targets=self._staged(layout),
+            log=self.plan.proof(planned),
         )
         what = {file.target: file.what for file in layout.files}
         return _Fetched(Staged(entry, what), layout.notes)
@@ -179,9 +193,10 @@ class _Bench:
 
 
 async def _fetch_all(
-    connection: Connection, bench: _Bench, plan: Sequence[Planned], progress: Progress | None
+    connection: Connection, bench: _Bench, progress: Progress | None
 ) -> list[_Fetched]:
     """Fetch, verify and stage every planned release; the first refusal ends all."""
+    plan = bench.plan.releases
     turns, done = asyncio.Semaphore(AT_ONCE), 0
 
     async def one(planned: Planned) -> _Fetched:
@@ -207,10 +222,10 @@ async def _tell(progress: Progress | None, done: int, total: int, message: str) 
         await told
 
 
-def _bench(stage: Stage, site: Site, lock: Lock, registry: str) -> _Bench:
+def _bench(stage: Stage, site: Site, lock: Lock, registry: str, plan: Plan) -> _Bench:
     audience = hosts.audience(site.project, site.home)
     linking = stage.links_work() and not _has_copies(audience, lock)
-    return _Bench(stage, audience, linking, registry)
+    return _Bench(stage, audience, linking, registry, plan)
 
 
 def _has_copies(audience: Audience, lock: Lock) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from registry_core.events import leaves
 from registry_core.events.feed import Feed
 from registry_core.events.log import EventLog
 
@@ -55,7 +54,7 @@ class Journal:
         at = self.now()
         event_id = await self.log.append(connection, draft, at)
         if draft.kind.logged:
-            await leaves.append(connection, event_id, draft, at)
+            await self.log.append_leaf(connection, event_id, draft, at)
         return event_id
 
     async def append_all(self, connection: AsyncConnection, drafts: Sequence[Draft]) -> None:

@@ -19,20 +19,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
-
 from registry_core.errors import Invalid, Tampered
-from registry_core.schema import log_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from registry_core.events import Draft
 
@@ -41,16 +37,14 @@ MOST_STATEMENT = 32 * 1024
 
 _DOMAIN = b"ctxmcp sealed leaf 1\n"
 _SALT_BYTES = 32
+_SALT = re.compile(r"[0-9a-f]{64}")
 _OWN = frozenset({"package_id"})
 """Members of a payload that mean nothing outside this database."""
-
-_NEXT = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0)).scalar_subquery()
-_APPEND = insert(log_leaves).values(position=_NEXT)
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A leaf, and what opens it where it is sealed. `salt` is hex."""
+    """A leaf, and what opens it where it is sealed. `salt` is 64 hex characters."""
 
     data: bytes
     statement: bytes = b""
@@ -61,11 +55,12 @@ class Leaf:
         shown = _read(self.data)
         if not self.statement:
             return shown
-        if shown.get("sealed") != _sealed(self.salt, self.statement):
+        found = _sealed(self.salt, self.statement) if _SALT.fullmatch(self.salt) else "no salt"
+        if shown.get("sealed") != found:
             raise Tampered(
                 "what is said to stand in a sealed leaf",
-                expected=str(shown.get("sealed")),
-                found=_sealed(self.salt, self.statement),
+                expected=str(shown.get("sealed"))[:100],
+                found=found,
             )
         return _read(self.statement)
 
@@ -85,24 +80,10 @@ def leaf_of(draft: Draft, at: datetime) -> Leaf:
     return Leaf(canonical({**head, "sealed": _sealed(salt, statement)}), statement, salt)
 
 
-def subject_of(payload: Mapping[str, Any], namespace: str | None) -> str:
+def subject_of(draft: Draft) -> str:
     """Say what an event is about: `@ns/name@version`, or as much of it as there is."""
-    name, version = payload.get("name"), payload.get("version")
-    return f"{name}@{version}" if name and version else str(name or namespace or "")
-
-
-async def append(connection: AsyncConnection, event_id: int, draft: Draft, at: datetime) -> None:
-    """Write the leaf of an event, in its transaction, after `Database.serialise`."""
-    leaf = leaf_of(draft, at)
-    row = {
-        "event_id": event_id,
-        "kind": draft.kind.value,
-        "subject": subject_of(draft.payload, draft.namespace)[:200],
-        "leaf": leaf.data,
-        "statement": leaf.statement or None,
-        "salt": leaf.salt or None,
-    }
-    await connection.execute(_APPEND, row)
+    name, version = draft.payload.get("name"), draft.payload.get("version")
+    return f"{name}@{version}" if name and version else str(name or draft.namespace or "")
 
 
 def canonical(value: Any) -> bytes:
@@ -121,12 +102,13 @@ def digest(value: Any) -> str:
 def _read(data: bytes) -> Mapping[str, Any]:
     try:
         said = json.loads(data)
+        canonically = canonical(said) == data  # else two readers might read two things
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise Invalid("a leaf of a log is no JSON object")
+        said, canonically = None, False
+    if not isinstance(said, dict) or not canonically:
+        raise Invalid("a leaf of a log is no JSON object, or not written in the one way it can be")
     return said
 
 
 def _sealed(salt: str, statement: bytes) -> str:
-    return hashlib.sha256(_DOMAIN + salt.encode(errors="replace") + statement).hexdigest()
+    return hashlib.sha256(_DOMAIN + bytes.fromhex(salt) + statement).hexdigest()

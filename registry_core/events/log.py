@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping, Select, bindparam, func, insert, literal, sel
 
 from registry_core.events import Draft, Event
 from registry_core.events.kinds import EventKind
-from registry_core.schema import events
+from registry_core.events.leaves import leaf_of, subject_of
+from registry_core.schema import events, log_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -30,6 +31,8 @@ _NEXT_VERSION = (
 # Built once: putting a statement together costs more than running it.
 _APPEND_ALL = insert(events).values(version=_NEXT_VERSION)
 _APPEND = _APPEND_ALL.returning(events.c.id)
+_NEXT_POSITION = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0)).scalar_subquery()
+_APPEND_LEAF = insert(log_leaves).values(position=_NEXT_POSITION)
 
 
 class EventLog:
@@ -49,6 +52,21 @@ class EventLog:
         """Write events in this order, in the caller's transaction, where nobody needs their ids."""
         if drafts:
             await connection.execute(_APPEND_ALL, [_row(draft, at) for draft in drafts])
+
+    async def append_leaf(
+        self, connection: AsyncConnection, event_id: int, draft: Draft, at: datetime
+    ) -> None:
+        """Write the transparency log's leaf of an event, after `Database.serialise`."""
+        leaf = leaf_of(draft, at)
+        row = {
+            "event_id": event_id,
+            "kind": draft.kind.value,
+            "subject": subject_of(draft)[:200],
+            "leaf": leaf.data,
+            "statement": leaf.statement or None,
+            "salt": leaf.salt or None,
+        }
+        await connection.execute(_APPEND_LEAF, row)
 
     async def since(
         self, position: int, limit: int = 200, kinds: Collection[EventKind] | None = None

@@ -79,15 +79,15 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the log shows to somebody who has seen `seen` leaves of it: all of one checkpoint.
+    """What the log shows to somebody who has seen some of it before: all of one checkpoint.
 
     Beside the newest checkpoint stands the newest one that a witness has signed, if there is one.
     """
 
     key: str
     checkpoint: Note
-    consistency: tuple[bytes, ...]
-    """That the tree of `seen` leaves is the beginning of this one."""
+    consistency: Mapping[int, tuple[bytes, ...]]
+    """By the size of each tree that was seen: that it is the beginning of this one."""
     witnessed: Note | None
     witnessed_consistency: tuple[bytes, ...]
     """That the witnessed tree is the beginning of this one."""
@@ -157,8 +157,8 @@ class Log:
             raise NotFound(f"the log has no {path} yet")
         return await self._read(tile, signed.checkpoint.size)
 
-    async def view(self, subjects: Collection[str] = (), *, seen: int = 0) -> View:
-        """Prove what the log says of subjects, to somebody who knows so many of its leaves."""
+    async def view(self, subjects: Collection[str] = (), *, seen: Collection[int] = ()) -> View:
+        """Prove what the log says of subjects, to somebody who has seen trees of these sizes."""
         leaves = await self._rows.about(subjects, INTRODUCING)
         furthest = max((position + 1 for position, _ in leaves.values()), default=0)
         signed = await self.catch_up(at_least=furthest)
@@ -172,7 +172,9 @@ class Log:
         return View(
             key=self.key,
             checkpoint=note,
-            consistency=await self._consistency(seen, signed.checkpoint),
+            consistency={
+                old: await self._consistency(old, signed.checkpoint) for old in seen if old <= size
+            },
             witnessed=await self._witnessed(witnessed),
             witnessed_consistency=await self._consistency(witnessed or 0, signed.checkpoint),
             proven=proven,
@@ -295,8 +297,10 @@ class Log:
         if published is not None and published.size > (signed.checkpoint.size if signed else -1):
             # The database went back, as with an old backup; if its leaves are all there, no harm.
             return None, await self._again_from(published)
-        if signed is None:
+        if text is None or signed is None:
             return None, Edge()
+        if copy != text.encode():
+            await self._files.replace(COPY, text.encode())
         return signed, await self._edge_of(signed.checkpoint)
 
     def _ours(self, note: bytes) -> Signed:
