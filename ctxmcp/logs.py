@@ -98,14 +98,17 @@ class Memory:
                 staging.write_file(self.file, json.dumps(asdict(after), indent=2).encode())
         return True
 
-    def with_evidence(self, error: Unproven) -> Unproven:
-        """Write down what the registry has signed; return the error that says where."""
+    def with_evidence(self, error: Unproven, nothing: str) -> Unproven:
+        """Write down what the registry has signed; return the error that says where.
+
+        `nothing` says what was not done because of it.
+        """
         data = error.evidence.encode(errors="replace")
         path = self.file.with_suffix("") / f"{hashlib.sha256(data).hexdigest()[:16]}.txt"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         staging.write_file(path, data)
         hint = (
-            f"Nothing was installed. The evidence is in {path}: show it to who runs the registry."
+            f"Nothing was {nothing}. The evidence is in {path}: show it to who runs the registry."
             f" If they began another log on purpose, delete {self.file}."
         )
         return Unproven(

@@ -9,6 +9,8 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXMCP_LOG_KEY        file of the log's private key; default: log.key in the data folder
     CTXMCP_LOG_ORIGIN     the name of the log, before its key is made; default: of the base URL
+    CTXMCP_WITNESS_KEY    file of the key that `ctxmcp witness` signs with; default: witness.key
+                          beside the signing key
     CTXMCP_WITNESSES      keys of witnesses whose cosignatures the log takes, with blanks between
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
@@ -69,6 +71,7 @@ class Settings:
     log_origin: str = ""
     witnesses: tuple[str, ...] = ()
     state_dir: Path | None = None
+    witness_key: Path | None = None
     source_date: datetime | None = None
     """What packing writes as its time, where builds have to be reproducible."""
 
@@ -102,6 +105,11 @@ class Settings:
         return self.log_key or self.data_dir / "log.key"
 
     @property
+    def witness_key_file(self) -> Path:
+        """The private key that this user cosigns logs with."""
+        return self.witness_key or self.key_file.parent / "witness.key"
+
+    @property
     def state(self) -> Path:
         """Where this machine remembers what registries have shown it."""
         return self.state_dir or self.home / ".local/state/ctxmcp"
@@ -133,6 +141,7 @@ def read(
         log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
         witnesses=tuple(environment.get("CTXMCP_WITNESSES", "").split()),
         state_dir=user_state_path(APP),
+        witness_key=_path(environment.get("CTXMCP_WITNESS_KEY", "")),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
         source_date=_moment(environment.get("SOURCE_DATE_EPOCH", "")),

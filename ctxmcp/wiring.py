@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ctxmcp import log_key
+from ctxmcp import note_keys
 from registry_core.database import Database
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
@@ -79,7 +79,7 @@ def _transparency(journal: Journal, settings: Settings) -> Log:
         files = ObjectFiles.at_url(f"{settings.blobs_url.rstrip('/')}/log")
     else:
         files = ObjectFiles.in_folder(settings.log_dir)
-    return Log(journal, files, log_key.load(settings), witnesses)
+    return Log(journal, files, note_keys.log_key(settings), witnesses)
 
 
 def _now() -> datetime:

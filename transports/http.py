@@ -36,7 +36,7 @@ from registry_core.events.tally import Tally
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
-from transports.dialects import ctxpkg, leanctx
+from transports.dialects import ctxpkg, leanctx, tlog
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -104,7 +104,7 @@ def create_app(
                 await following
 
     app = Starlette(
-        routes=[*leanctx.routes(), *ctxpkg.routes(), *mcp_http.routes()],
+        routes=[*leanctx.routes(), *ctxpkg.routes(), *tlog.routes(), *mcp_http.routes()],
         middleware=_guards(access, limits, meter),
         exception_handlers={
             RegistryError: _registry_error,
@@ -144,7 +144,7 @@ def _token_key(scope: Scope) -> str:
 
 
 def _most_body(path: str) -> int:
-    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY, *mcp_http.MOST_BODY)
+    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY, *tlog.MOST_BODY, *mcp_http.MOST_BODY)
     return next((most for prefix, most in rows if path.startswith(prefix)), MOST_BODY)
 
 
@@ -159,6 +159,8 @@ def _refuse(scope: Scope, error: RegistryError) -> Response:
 def _family(path: str) -> Callable[[RegistryError], Response]:
     if path in MCP:
         return mcp_http.refuse
+    if path.startswith("/log/"):
+        return tlog.refuse
     return ctxpkg.refuse if path.startswith("/api/") else leanctx.refuse
 
 

@@ -38,6 +38,8 @@ _PROGRAM = {
     "token": "tokens",
     "serve": "serving",
     "mcp": "serving",
+    "witness": "log",
+    "monitor": "log",
     "demo": "first",
 }
 """Commands that are no operation of the registry, and the module each is in."""

@@ -183,8 +183,8 @@ class Log:
     async def cosign(self, data: bytes) -> int:
         """Take in the cosignatures of a checkpoint; return how many are of known witnesses.
 
-        Raises Invalid, Tampered for what a known key did not sign, NotFound for a size that was
-        never signed, Conflict for a tree that this log never had, Forbidden without a witness.
+        Raises Invalid, NotFound for a size that was never signed, Conflict for a tree that this log
+        never had, Forbidden where no witness or not a witness has signed.
         """
         note = notes.parse(data)
         checkpoint = Checkpoint.parse(note.text)
@@ -193,7 +193,10 @@ class Log:
             raise NotFound(f"this log has signed no checkpoint of {checkpoint.size} leaves")
         if notes.parse(ours.encode()).text != note.text:
             raise Conflict(f"this log has never signed {checkpoint} of {checkpoint.origin}")
-        found = note.signed_by([*self._witnesses.values()])
+        try:
+            found = note.signed_by([*self._witnesses.values()])
+        except Tampered as error:
+            raise Forbidden(error.message) from None
         latest = self._journal.now().timestamp() + MOST_AHEAD
         if not found or any(notes.time_of(one.value) > latest for one in found):
             raise Forbidden(

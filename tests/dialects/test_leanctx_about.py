@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from registry_core.operations import CATALOG
 from served import EVERYBODY, Served
-from transports.dialects import ctxpkg, leanctx
+from transports.dialects import ctxpkg, leanctx, tlog
 from transports.openapi import CONTRACT
 from transports.routes import each
 from world import World
@@ -131,7 +131,7 @@ def methods(document: Any) -> set[str]:
 def routes() -> set[str]:
     return {
         f"{method} {route.path_format}"
-        for route in each([*leanctx.routes(), *ctxpkg.routes()])
+        for route in each([*leanctx.routes(), *ctxpkg.routes(), *tlog.routes()])
         for method in (route.methods or set()) - {"HEAD"}
     }
 

@@ -1,11 +1,11 @@
-"""The private key of the registry's transparency log, and with it the log's name, its origin.
+"""Private keys that sign notes, each in a file: the transparency log's own, and a witness's.
 
-One line in a file with mode 0600, made when a registry is opened for the first time:
+One line with mode 0600:
 
-    PRIVATE+KEY+<origin>+<id>+<base64>
+    PRIVATE+KEY+<name>+<id>+<base64>
 
-Whoever has it can sign another history; whoever loses it has to begin another log. Every process
-that serves one registry needs the same.
+Whoever has a log's key can sign another history; whoever loses it has to begin another log. Every
+process that serves one registry needs the same. A witness's key says who saw what.
 """
 
 from __future__ import annotations
@@ -26,19 +26,26 @@ if TYPE_CHECKING:
 _MOST_BYTES = 4096
 
 
-def load(settings: Settings) -> Signer:
-    """Read the key; make it where there is none. Raises Invalid, Unavailable."""
-    path = settings.log_key_file
+def log_key(settings: Settings) -> Signer:
+    """Read the key of the registry's log; make it where there is none."""
+    return load(settings.log_key_file, settings.log_origin, otherwise=_origin(settings))
+
+
+def load(path: Path, name: str, *, otherwise: str = "") -> Signer:
+    """Read a key, of this name if one is given; make it where there is none.
+
+    Raises Invalid where there is another key or no name to make one with, Unavailable.
+    """
     signer = _read(path)
     if signer is None:
-        _make(path, Signer(settings.log_origin or _origin(settings), SigningKey.generate()))
+        _make(path, Signer(name or otherwise, SigningKey.generate()))
         signer = _read(path)
     if signer is None:
-        raise Unavailable(f"the key of the log vanished from {path}")
-    if settings.log_origin not in {"", signer.name}:
+        raise Unavailable(f"the key vanished from {path}")
+    if name not in {"", signer.name}:
         raise Invalid(
-            f"CTXMCP_LOG_ORIGIN is {settings.log_origin}, the key in {path} is of {signer.name}",
-            hint="A log keeps its name; another name is another log, with a key of its own.",
+            f"the key in {path} is called {signer.name}, not {name}",
+            hint="A log or witness keeps its name; another name needs another key.",
         )
     return signer
 
@@ -55,8 +62,8 @@ def _read(path: Path) -> Signer | None:
         return Signer.parse(data.decode("utf-8"))
     except (Invalid, UnicodeDecodeError):
         raise Invalid(
-            f"{path} does not hold the private key of a log",
-            hint="Restore it: without it the log of this registry cannot go on.",
+            f"{path} does not hold the private key of a log or a witness",
+            hint="Restore it: what it signed cannot go on without it.",
         ) from None
 
 
