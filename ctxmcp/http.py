@@ -80,6 +80,13 @@ class Http:
         )
         return _json(await self._ask(request, repeat=True))
 
+    async def submit(self, path: str, body: str) -> tuple[int, bytes]:
+        """Send a text; return the status and the answer, whatever they are."""
+        address = urljoin(self.root, path)
+        request = self._client.build_request("POST", address, content=body.encode())
+        async with self._answered(request) as response:
+            return response.status_code, await _bounded(response, MOST_REFUSAL)
+
     async def bytes_at(self, url: str, most: int) -> bytes:
         """Return the bytes at an address that the registry named, at most so many."""
         address = urljoin(self.root, url)

@@ -30,6 +30,7 @@ from ctxmcp import staging
 from registry_core.errors import Invalid, RegistryError, Tampered, Unproven
 from registry_core.events.leaves import Leaf
 from registry_core.names import Reference, shown
+from registry_core.operations.install import MOST_SEEN
 from registry_core.transparency import checkpoints
 from registry_core.transparency.merkle import is_consistent
 from registry_core.transparency.notes import Verifier
@@ -38,7 +39,7 @@ from registry_core.transparency.proofs import Proof, read_hashes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ctxmcp.lock import Lock, Locked
+    from ctxmcp.lock import Lock, Proven
     from registry_core.operations.install import Installation, Planned, Shown
     from registry_core.transparency.checkpoints import Checkpoint
 
@@ -99,7 +100,7 @@ class Memory:
         return True
 
     def with_evidence(self, error: Unproven, nothing: str) -> Unproven:
-        """Write down what the registry has signed; return the error that says where.
+        """Write down what the registry has signed, and let the error say where.
 
         `nothing` says what was not done because of it.
         """
@@ -107,44 +108,52 @@ class Memory:
         path = self.file.with_suffix("") / f"{hashlib.sha256(data).hexdigest()[:16]}.txt"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         staging.write_file(path, data)
-        hint = (
+        error.hint = (
             f"Nothing was {nothing}. The evidence is in {path}: show it to who runs the registry."
             f" If they began another log on purpose, delete {self.file}."
         )
-        return Unproven(
-            error.what,
-            expected=error.expected,
-            found=error.found,
-            evidence=error.evidence,
-            hint=hint,
-        )
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A tree of a log that somebody was shown: its key, the signed note, and what it says."""
+
+    key: str
+    note: str
+    tree: Checkpoint
+
+    @classmethod
+    def read(cls, key: str, note: str) -> Seen:
+        """Verify a note. Raises Invalid, Tampered."""
+        return cls(key, note, checkpoints.read(_bytes(note), Verifier.parse(key)).checkpoint)
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What an answer is held against: what is remembered, and what a lock has of this registry."""
+    """What an answer is held against: what is remembered of the registry, and what a lock has.
+
+    Trees that a lock has of other registries count as well, where these show the same log.
+    """
 
     registry: str
-    known: Known | None
-    locked: tuple[Locked, ...] = ()
+    keys: tuple[str, ...]
+    """The keys that it has signed with before: one, where all is well."""
+    trees: tuple[Seen, ...]
 
     @classmethod
     def of(cls, memory: Memory, known: Known | None, lock: Lock) -> Demand:
-        """Take from a lock what came from the registry, or from any that shows the same log."""
-        key = known.key if known else None
-        return cls(
-            memory.registry,
-            known,
-            tuple(
-                entry
-                for entry in lock.packages.values()
-                if entry.log and (entry.registry == memory.base or entry.log.key == key)
-            ),
-        )
+        """Gather it. Raises Invalid, Tampered for a proof in the lock that is none."""
+        remembered = [Seen.read(known.key, known.checkpoint)] if known else []
+        locked = [(entry.registry, entry.log) for entry in lock.packages.values() if entry.log]
+        mine = [log.key for registry, log in locked if registry == memory.base]
+        keys = dict.fromkeys([*(seen.key for seen in remembered), *mine])
+        trees = [*remembered, *_largest((log for _, log in locked), first=keys)]
+        return cls(memory.registry, tuple(keys), tuple(trees[:MOST_SEEN]))
 
     def seen(self) -> list[int]:
-        """Return the sizes of the trees that the registry has to have grown from."""
-        return sorted({tree.size for tree in self._trees().values()})
+        """Return the sizes of the trees that the log has to have grown from."""
+        return sorted({seen.tree.size for seen in self.trees})
 
     def check(self, answer: Installation) -> Known | None:
         """Return what is known after an answer; None of a registry without a log."""
@@ -159,50 +168,32 @@ class Demand:
             self._unproven(str(error), "a proof that holds", "none", answer.log)
 
     def _checked(self, answer: Installation, log: Shown) -> Known:
-        self._check_key(log)
+        for key in self.keys:
+            if key != log.key:
+                self._unproven(f"the key of the log of {self.registry}", key, log.key, log)
         verifier = Verifier.parse(log.key)
         tree = checkpoints.read(_bytes(log.checkpoint), verifier).checkpoint
-        for text, old in self._trees().items():
-            self._check_growth(old, tree, log, text)
+        for seen in self.trees:
+            if seen.key == log.key:
+                self._check_growth(seen.tree, tree, log)
         for release in answer.plan:
             self._check_release(release, verifier, log)
         return Known(self.registry, log.key, log.checkpoint)
 
-    def _trees(self) -> Mapping[str, Checkpoint]:
-        """Return the trees to grow from, by their notes: the remembered one, the lock's largest."""
-        known = {self.known.checkpoint: self.known.read()} if self.known else {}
-        proofs = {Proof.parse(e.log.proof).checkpoint: e.log.key for e in self.locked if e.log}
-        locked = {
-            note: checkpoints.read(_bytes(note), Verifier.parse(key)).checkpoint
-            for note, key in proofs.items()
-        }
-        largest = sorted(locked.items(), key=lambda item: item[1].size)[-1:]
-        return {**known, **dict(largest)}
-
-    def _keys(self) -> Iterator[str]:
-        if self.known:
-            yield self.known.key
-        yield from (entry.log.key for entry in self.locked if entry.log)
-
     def _check_none_before(self) -> None:
-        for key in self._keys():
+        for key in self.keys:
             self._unproven(f"the log of {self.registry}", f"one signed by {key}", "none", None)
 
-    def _check_key(self, log: Shown) -> None:
-        for key in self._keys():
-            if key != log.key:
-                self._unproven(f"the key of the log of {self.registry}", key, log.key, log)
-
-    def _check_growth(self, old: Checkpoint, new: Checkpoint, log: Shown, note: str) -> None:
+    def _check_growth(self, old: Checkpoint, new: Checkpoint, log: Shown) -> None:
         what = f"the log of {self.registry}"
         if new.size < old.size:
-            self._unproven(f"{what} has lost leaves", str(old), str(new), log, note)
+            self._unproven(f"{what} has lost leaves", str(old), str(new), log)
         if old.size == 0:
             return
         proofs = {one.size: read_hashes(one.hashes) for one in log.consistency}
         hashes = proofs.get(old.size, ())
         if not is_consistent(old.size, new.size, old.root, new.root, hashes):
-            self._unproven(f"{what} has another history", f"growth from {old}", str(new), log, note)
+            self._unproven(f"{what} has another history", f"growth from {old}", str(new), log)
 
     def _check_release(self, release: Planned, log: Verifier, answer: Shown) -> None:
         if release.log is None:
@@ -212,15 +203,27 @@ class Demand:
             what = f"the checkpoint in the proof of {release.ref}"
             self._unproven(what, answer.checkpoint, proof.checkpoint, answer)
 
-    def _unproven(
-        self, what: str, expected: str, found: str, log: Shown | None, *notes: str
-    ) -> NoReturn:
-        known = self.known.checkpoint if self.known else ""
+    def _unproven(self, what: str, expected: str, found: str, log: Shown | None) -> NoReturn:
         now = json.dumps(log.model_dump(), indent=2) if log else "(no log is shown)"
         evidence = f"registry: {self.registry}\n{what}\nexpected: {expected}\nfound: {found}\n"
-        for title, text in (("known", known), *(("known", note) for note in notes), ("now", now)):
-            evidence += f"\n--- {title}\n{text}\n"
-        raise Unproven(what, expected=_short(expected), found=_short(found), evidence=evidence)
+        evidence += "".join(f"\n--- seen\n{seen.note}" for seen in self.trees)
+        raise Unproven(
+            what,
+            expected=_short(expected),
+            found=_short(found),
+            evidence=f"{evidence}\n--- now\n{now}\n",
+        )
+
+
+def _largest(proofs: Iterable[Proven], first: Iterable[str]) -> list[Seen]:
+    """Return the largest tree of each log that a lock has proofs of, some before the others."""
+    largest: dict[str, Seen] = {}
+    for kept in proofs:
+        seen = Seen.read(kept.key, Proof.parse(kept.proof).checkpoint)
+        if kept.key not in largest or largest[kept.key].tree.size < seen.tree.size:
+            largest[kept.key] = seen
+    wanted = [key for key in first if key in largest]
+    return [largest[key] for key in dict.fromkeys([*wanted, *largest])]
 
 
 class Kept(Protocol):

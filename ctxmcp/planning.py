@@ -103,7 +103,7 @@ async def _ask(
         try:
             now = demand.check(answer)
         except Unproven as error:
-            raise memory.with_evidence(error, "installed") from error
+            raise memory.with_evidence(error, "installed") from None
         if now is None or memory.keep(known, now):
             return answer
     raise Conflict(f"others are learning of {memory.registry} all the time", hint="Try again.")

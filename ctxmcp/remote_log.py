@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self
 from ctxmcp.http import Http
 from registry_core.errors import NotFound, Tampered
 from registry_core.transparency import merkle, tiles
-from registry_core.transparency.notes import MOST_BYTES, Verifier
-from registry_core.transparency.tiles import ENTRIES, MOST_BUNDLE, WIDTH, Tile
+from registry_core.transparency.notes import Verifier
+from registry_core.transparency.tiles import ENTRIES, WIDTH, Tile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,12 +38,12 @@ class RemoteLog:
 
     async def key(self) -> Verifier:
         """Return the key that the log says is its own."""
-        data = await self._http.bytes_at("log/key", MOST_BYTES)
+        data = await self._http.read("log/key")
         return Verifier.parse(data.decode("utf-8", errors="replace").strip())
 
     async def checkpoint(self) -> bytes:
         """Return the newest checkpoint, not verified."""
-        return await self._http.bytes_at("log/checkpoint", MOST_BYTES)
+        return await self._http.read("log/checkpoint")
 
     async def cosign(self, note: str) -> None:
         """Hand in a checkpoint with a cosignature."""
@@ -72,11 +72,11 @@ class RemoteLog:
 
     async def _tile(self, tile: Tile) -> bytes:
         try:
-            data = await self._http.bytes_at(f"log/{tile.path}", MOST_BUNDLE)
+            data = await self._http.read(f"log/{tile.path}")
         except NotFound:
             if not tile.partial:
                 raise
-            full = await self._http.bytes_at(f"log/{tile.full.path}", MOST_BUNDLE)
+            full = await self._http.read(f"log/{tile.full.path}")
             data = tiles.beginning(tile, tile.full, full)
         if not tiles.is_whole(tile, data):
             raise Tampered(f"the log's {tile.path}", expected="whole", found="something else")

@@ -66,7 +66,7 @@ async def serve(
             sys.stderr.flush()
             # The first publish need not wait for it, and neither need the end of the process.
             threading.Thread(target=verification.prepare, daemon=True).start()
-            await _told_to_stop()
+            await told_to_stop()
             mcp.end()
 
 
@@ -128,7 +128,8 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-async def _told_to_stop() -> None:
+async def told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -44,8 +44,6 @@ ENTRIES = -1
 MOST_ENTRY = 65_535
 """Bytes of a leaf: its length is written in two."""
 
-MOST_BUNDLE = WIDTH * (MOST_ENTRY + 2)
-
 _PATH = re.compile(
     r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 )

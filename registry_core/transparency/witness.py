@@ -37,6 +37,10 @@ class Stale(Conflict):
         self.size = size
 
 
+class Fork(Unproven):
+    """Another tree of the same size as the one seen last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A checkpoint, and the proof that it has grown from the one of `old` leaves."""
@@ -49,6 +53,16 @@ class Submission:
     def text(self) -> str:
         """The body of the request."""
         return "\n".join([f"old {self.old}", *map(notes.encode, self.proof), "", self.note])
+
+    @property
+    def data(self) -> bytes:
+        """The note, as it was signed."""
+        return self.note.encode(errors="surrogatepass")
+
+    @property
+    def origin(self) -> str:
+        """The log that it says it is of. Raises Invalid."""
+        return Checkpoint.parse(notes.parse(self.data).text).origin
 
     @classmethod
     def parse(cls, text: str) -> Submission:
@@ -69,8 +83,7 @@ def judge(submission: Submission, log: Verifier, known: Checkpoint | None) -> Ch
     Raises Invalid, Tampered where the log did not sign it, Stale, Unproven for another history or
     a smaller tree than the one seen last.
     """
-    note = submission.note.encode(errors="surrogatepass")
-    tree = checkpoints.read(note, log).checkpoint
+    tree = checkpoints.read(submission.data, log).checkpoint
     last = known.size if known else 0
     if submission.old != last:
         raise Stale(last)
@@ -79,7 +92,8 @@ def judge(submission: Submission, log: Verifier, known: Checkpoint | None) -> Ch
             raise Invalid("from no leaves on there is nothing to prove")
         return tree
     if not is_consistent(known.size, tree.size, known.root, tree.root, submission.proof):
-        raise Unproven(
+        kind = Fork if tree.size == known.size else Unproven
+        raise kind(
             f"the log {tree.origin} has another history",
             expected=f"growth from {known}",
             found=str(tree),

@@ -282,14 +282,18 @@ async def test_a_log_signed_by_another_key_is_refused(here: Machine) -> None:
     assert "the key of the log" in error.message
 
 
+@pytest.mark.parametrize("address", ["the same", "another"])
 async def test_a_lock_from_another_machine_shows_up_a_split_view(
-    here: Machine, tmp_path: Path
+    here: Machine, tmp_path: Path, address: str
 ) -> None:
     await here.publish("@acme/base")
     other = await _fork(here, tmp_path / "fork")
     await here.publish("@acme/mine")
     await _install(_desk(here), "@acme/base")  # what a colleague was shown, in the project's lock
     _memory(here).file.unlink()
+    if address == "another":
+        lock = here.project / "ctxmcp.lock"
+        lock.write_text(lock.read_text().replace(BASE, "https://mirror.example/api"))
     async with wiring.open_registry(other) as registry:
         for name in ("@acme/theirs", "@acme/more"):
             await publish(registry, OWNER, package(name))

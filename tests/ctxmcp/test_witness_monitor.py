@@ -14,21 +14,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
-from ctxmcp import monitoring, note_keys
+from ctxmcp import monitoring, note_keys, witness_server
+from ctxmcp.http import Http
 from ctxmcp.logs import Memory
 from ctxmcp.monitoring import Monitored, Watch, monitor
 from ctxmcp.remote_log import RemoteLog
-from ctxmcp.witnessing import witness
+from ctxmcp.serving import running
+from ctxmcp.witnessing import ask, witness
 from registry_core.callers import OWNER
-from registry_core.errors import Forbidden, Invalid, Tampered, Unproven
+from registry_core.errors import Forbidden, Invalid, Tampered, Unavailable, Unproven
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import PackageName, Version
 from registry_core.signing import SigningKey
-from registry_core.transparency import notes
-from registry_core.transparency.checkpoints import read
+from registry_core.transparency import merkle, notes
+from registry_core.transparency.checkpoints import Checkpoint, read
 from registry_core.transparency.log import Log
+from registry_core.transparency.merkle import leaf_hash
 from registry_core.transparency.notes import Signer, Verifier
 from served import Served
 from world import KEY, OTHER_KEY, World
@@ -285,3 +289,96 @@ async def test_the_commands_end_as_they_say(world: World, tmp_path: Path) -> Non
         key = Signer("registry.example/log", KEY).verifier.text
         code, found = await run("monitor", *here, "--log-key", key)
         assert (code, found["code"]) == (6, "tampered")
+
+
+async def test_a_registry_that_was_set_back_is_refused_on_the_command_line(
+    world: World, tmp_path: Path
+) -> None:
+    """The registry as the attacker: the version that mends a hole is taken back."""
+    await world.publish("@acme/review")
+    url = await _fork(world, tmp_path / "fork")
+    await world.publish("@acme/review", "1.0.1", description="Mends a hole.")
+    project = tmp_path / "home/project"
+    project.mkdir(parents=True)
+
+    async def install(address: str) -> tuple[int, dict]:
+        words = ["install", "@acme/review", "--registry", address, "--project", str(project)]
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "ctxmcp", *words, "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={
+                **os.environ,
+                "HOME": str(tmp_path / "home"),
+                "XDG_STATE_HOME": str(tmp_path / "s"),
+            },
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    async with Served.on_a_port(world) as served:
+        code, found = await install(served.url)
+        assert (code, found["plan"][0]["ref"]) == (0, "@acme/review@1.0.1")
+        assert "of 2 leaves" in found["proven"]
+    before = (project / "ctxmcp.lock").read_bytes()
+    async with World.open(url, tmp_path / "fork") as fork, Served.on_a_port(fork) as served:
+        code, found = await install(served.url)
+    assert (code, found["code"]) == (6, "unproven")
+    assert "has lost leaves" in found["error"]
+    assert "The evidence is in" in found["hint"]
+    assert (project / "ctxmcp.lock").read_bytes() == before
+
+
+def _asked(world: World, folder: Path) -> Starlette:
+    log = Verifier.parse(world.registry.transparency.key)
+    return witness_server.create_app({log.name: log}, WITNESS, folder, lambda: NOW)
+
+
+async def test_a_registry_asks_a_witness_by_the_protocol_of_c2sp(
+    world: World, tmp_path: Path
+) -> None:
+    log = world.registry.transparency
+    async with running(_asked(world, tmp_path), "127.0.0.1", 0) as url, Http(f"{url}/", "") as http:
+        assert (await http.read("")).decode().strip() == WITNESS.witness.text
+        for count in (1, 0, 2, 300):
+            drafts = [Draft(EventKind.TRUST_CHANGED, payload={"n": n}) for n in range(count)]
+            await world.registry.journal.record(*drafts)
+            assert await ask(log, http) == 1
+        async with Http(f"{url}/nowhere/", "") as nowhere:
+            with pytest.raises(Unavailable, match="answers 404"):
+                await ask(log, nowhere)
+    note = str(await log.checkpoint()).encode()
+    signed = read(note, Verifier.parse(log.key), [WITNESS.witness])
+    assert (signed.checkpoint.size, len(signed.witnessed)) == (303, 1)
+
+
+async def test_a_witness_refuses_by_the_protocol_of_c2sp(world: World, tmp_path: Path) -> None:
+    log, other = world.registry.transparency, Signer("other.example", SigningKey(bytes(32)))
+    forger = Signer(log._signer.name, SigningKey(bytes(32)))
+    for name in ("@acme/one", "@acme/two", "@acme/three"):
+        await world.publish(name)
+
+    async def note(size: int, word: str = "", signer: Signer = log._signer) -> str:
+        rows = await log._rows.leaves(0, size)
+        hashes = [leaf_hash(row + word.encode()) for row in rows]
+        text = Checkpoint(signer.name, size, merkle.root(hashes)).text
+        return str(notes.Note(text, (signer.sign(text),)))
+
+    right = await note(2)
+    async with running(_asked(world, tmp_path), "127.0.0.1", 0) as url, Http(f"{url}/", "") as http:
+        for body, status, said in (
+            ("nonsense", 400, b"begins with"),
+            ("x" * 200_000, 413, b"at most"),
+            (f"old 0\n\n{await note(2, signer=other)}", 404, b"does not know"),
+            (f"old 0\n\n{await note(2, signer=forger)}", 403, b"signed by"),
+            (f"old 1\n\n{right}", 409, b"0\n"),
+            (f"old 0\n\n{right}", 200, "\u2014 witness.example/w1 ".encode()),
+            (f"old 0\n\n{right}", 409, b"2\n"),
+            (f"old 2\n\n{right}", 200, "\u2014 witness.example/w1 ".encode()),
+            (f"old 2\n\n{await note(2, 'fork')}", 409, b"another history"),
+            (f"old 2\n\n{await note(3)}", 422, b"another history"),
+        ):
+            answered, data = await http.submit("add-checkpoint", body)
+            assert (answered, said in data) == (status, True), data
