@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ctxmcp import lock as locking
 from ctxmcp.hosts import PACKAGES, Audience
 from ctxmcp.hosts.layout import Named, extension, lay_out
+from ctxmcp.logs import check_proof
 from registry_core.errors import (
     InvalidName,
     InvalidVersion,
@@ -25,6 +26,7 @@ from registry_core.errors import (
 from registry_core.formats import MAX_ARTIFACT, Candidate, reading
 from registry_core.names import Kind, PackageName, Range, Reference, Version
 from registry_core.operations.verify import Checked, Verified
+from registry_core.transparency.notes import Verifier
 from registry_core.verification import Binding, Finding, Outcome, Report, verify
 
 if TYPE_CHECKING:
@@ -160,7 +162,11 @@ def _locked(target: str, lock: Lock) -> Locked | None:
 
 
 def _installed(entry: Locked, places: Places) -> Checked:
-    problems = [*_target_problems(entry, places), *_artifact_problems(entry, places)]
+    problems = [
+        *_target_problems(entry, places),
+        *_artifact_problems(entry, places),
+        *_log_problems(entry),
+    ]
     return _checked(entry.ref, problems, entry.artifact_sha256)
 
 
@@ -177,6 +183,23 @@ def _target_problems(entry: Locked, places: Places) -> Iterator[str]:
             yield f"{target}: is missing"
         elif found != expected:
             yield f"{target}: expected {expected}, found {found}"
+
+
+def _log_problems(entry: Locked) -> Iterator[str]:
+    """Verify the proof that the registry's log has what is installed, where the lock keeps one."""
+    if entry.log is None:
+        return
+    expected = {
+        "name": entry.name,
+        "version": entry.version,
+        "sha256": entry.artifact_sha256,
+        "kind": entry.kind.value,
+        "signer": entry.signer or None,
+    }
+    try:
+        check_proof(entry.log, Verifier.parse(entry.log.key), expected)
+    except RegistryError as error:
+        yield f"ctxmcp.lock: {error.message}"
 
 
 def _artifact_problems(entry: Locked, places: Places) -> Iterator[str]:

@@ -21,6 +21,7 @@ from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
 from ctxmcp.keyfiles import Keyfiles
 from ctxmcp.keyholder import Keyholder
+from ctxmcp.logs import Memory
 from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
 from registry_core.names import Reference, Version
@@ -91,6 +92,12 @@ class Desk:
     def _site(self, project: Path) -> Site:
         return Site(Places(project, self._settings.tools_dir), self._settings.home)
 
+    def _memory(self) -> Memory:
+        if self._settings.registry:
+            base = self._connection.base
+            return Memory(self._settings.state, base, base)
+        return Memory(self._settings.state, f"the registry in {self._settings.data_dir}")
+
     def _path(self, text: str) -> Path:
         return self._project / Path(text).expanduser()
 
@@ -107,7 +114,8 @@ class Desk:
         )
         # Agents call tools side by side; one project takes one installation at a time.
         async with self._writing:
-            return await install(self._connection, self._site(project), wish, progress)
+            site = self._site(project)
+            return await install(self._connection, self._memory(), site, wish, progress)
 
     async def _verify(self, given: Verify) -> Model:
         places = Places(self._project, self._settings.tools_dir)

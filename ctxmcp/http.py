@@ -71,6 +71,22 @@ class Http:
         )
         return _json(await self._ask(request, repeat=repeat))
 
+    async def send(self, path: str, body: str) -> dict[str, Any]:
+        """Return the JSON object that answers a text; sending it again changes nothing."""
+        headers = self._headers | {"content-type": "text/plain; charset=utf-8"}
+        address = urljoin(self.root, path)
+        request = self._client.build_request(
+            "POST", address, content=body.encode(), headers=headers
+        )
+        return _json(await self._ask(request, repeat=True))
+
+    async def submit(self, path: str, body: str) -> tuple[int, bytes]:
+        """Send a text; return the status and the answer, whatever they are."""
+        address = urljoin(self.root, path)
+        request = self._client.build_request("POST", address, content=body.encode())
+        async with self._answered(request) as response:
+            return response.status_code, await _bounded(response, MOST_REFUSAL)
+
     async def bytes_at(self, url: str, most: int) -> bytes:
         """Return the bytes at an address that the registry named, at most so many."""
         try:

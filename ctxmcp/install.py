@@ -1,7 +1,7 @@
 """Installing into a project and removing from it: plan, fetch, verify, stage, decide, move, lock.
 
-    plan      the registry resolves; its answer is held against the request, the lock, the policies,
-              and the keys that were believed so far
+    plan      the registry resolves; its answer is held against the request, the lock and its log,
+              the policies, and the keys that were believed so far
     fetch     under the planned size, a few at once
     verify    digest, then the registry's own checks, under the planned name, version and signer,
               then what the policies ask of each package
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctxmcp.connection import Connection, Progress
+    from ctxmcp.logs import Memory
+    from ctxmcp.planning import Plan
 
 AT_ONCE = 4
 
@@ -83,7 +85,11 @@ class Wish:
 
 
 async def install(
-    connection: Connection, site: Site, wish: Wish, progress: Progress | None = None
+    connection: Connection,
+    memory: Memory,
+    site: Site,
+    wish: Wish,
+    progress: Progress | None = None,
 ) -> Installation:
     """Install packages and what they need.
 
@@ -93,26 +99,36 @@ async def install(
     with staging.alone(site.project):
         lock = locking.read(site.project)
         plan = await planning.plan(
-            connection, wish.refs, lock, frozen=wish.frozen, include_held=wish.include_held
+            connection,
+            wish.refs,
+            lock,
+            memory,
+            frozen=wish.frozen,
+            include_held=wish.include_held,
         )
-        wish.policies.check_plan(plan, wish.now)
-        pins, told = await continuity.check(connection, plan, lock, wish.now)
-        notes = [*_notes(plan), *told]
+        wish.policies.check_plan(plan.releases, wish.now)
+        pins, broken = await continuity.check(connection, plan.releases, lock, wish.now)
+        told = Installation(
+            plan=[release.model_copy(update={"log": None}) for release in plan.releases],
+            proven=plan.proven,
+            project=str(site.project),
+            notes=[*_notes(plan.releases), *broken],
+        )
         if wish.dry_run:
-            return Installation(plan=plan, project=str(site.project), notes=notes)
+            return told
         lock = lock.believing(pins)
         staging.sweep(site.project)
         with Stage(site.places) as stage:
-            bench = _bench(stage, site, lock, connection.base, wish.policies)
-            fetched = await _fetch_all(connection, bench, plan, progress)
+            bench = _bench(stage, site, lock, connection.base, plan, wish.policies)
+            fetched = await _fetch_all(connection, bench, progress)
             changes = await asyncio.to_thread(_commit, stage, fetched, lock)
-    return Installation(
-        plan=plan,
-        installed=True,
-        project=str(site.project),
-        written=changes.written(),
-        lock=LOCK,
-        notes=[*notes, *(n for f in fetched for n in f.notes), *changes.notes()],
+    return told.model_copy(
+        update={
+            "installed": True,
+            "written": changes.written(),
+            "lock": LOCK,
+            "notes": [*told.notes, *(n for f in fetched for n in f.notes), *changes.notes()],
+        }
     )
 
 
@@ -159,6 +175,7 @@ class _Bench:
     audience: Audience
     linking: bool
     registry: str
+    plan: Plan
     policies: Policies
 
     def prepare(self, planned: Planned, data: bytes) -> _Fetched:
@@ -184,6 +201,7 @@ class _Bench:
             requested=planned.requested,
             dependencies=planned.dependencies,
             targets=self._staged(layout),
+            log=self.plan.proof(planned),
         )
         what = {file.target: file.what for file in layout.files}
         return _Fetched(Staged(entry, what), layout.notes)
@@ -195,9 +213,10 @@ class _Bench:
 
 
 async def _fetch_all(
-    connection: Connection, bench: _Bench, plan: Sequence[Planned], progress: Progress | None
+    connection: Connection, bench: _Bench, progress: Progress | None
 ) -> list[_Fetched]:
     """Fetch, verify and stage every planned release; the first refusal ends all."""
+    plan = bench.plan.releases
     turns, done = asyncio.Semaphore(AT_ONCE), 0
 
     async def one(planned: Planned) -> _Fetched:
@@ -223,10 +242,12 @@ async def _tell(progress: Progress | None, done: int, total: int, message: str) 
         await told
 
 
-def _bench(stage: Stage, site: Site, lock: Lock, registry: str, policies: Policies) -> _Bench:
+def _bench(
+    stage: Stage, site: Site, lock: Lock, registry: str, plan: Plan, policies: Policies
+) -> _Bench:
     audience = hosts.audience(site.project, site.home)
     linking = stage.links_work() and not _has_copies(audience, lock)
-    return _Bench(stage, audience, linking, registry, policies)
+    return _Bench(stage, audience, linking, registry, plan, policies)
 
 
 def _has_copies(audience: Audience, lock: Lock) -> bool:

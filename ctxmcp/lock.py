@@ -1,4 +1,4 @@
-"""The lock, `ctxmcp.lock` at the root of a project: what is installed, exactly.
+r"""The lock, `ctxmcp.lock` at the root of a project: what is installed, exactly.
 
 TOML, a superset of lean-ctx's `.lean-ctx/ctxpkg.lock`: its four fields mean here what they mean
 there, and a reader that ignores what it does not know can read this one.
@@ -15,6 +15,10 @@ there, and a reader that ignores what it does not know can read this one.
     [package.targets]                        what stands on disk because of it
     ".agents/skills/review/SKILL.md" = "<hex>"
     ".claude/skills/review" = "link:../../.agents/skills/review"
+    [package.log]                            the proof that the registry's log has the release
+    key = "packages.example/log+5c3b3e0a+AQ.."
+    leaf = "{..}"                            what it says; statement and salt open a sealed one
+    proof = "c2sp.org/tlog-proof@v1\n.."
 
     [[namespace]]                            sorted by name; whose keys are believed
     name = "acme"
@@ -45,6 +49,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Valida
 from ctxmcp.hosts import layout, rendering
 from registry_core.errors import Invalid, RegistryError
 from registry_core.names import Kind, PackageName, Version, shown
+from registry_core.transparency.notes import Verifier
+from registry_core.transparency.proofs import MOST_BYTES as MOST_PROOF
+from registry_core.transparency.proofs import Proof
+from registry_core.transparency.tiles import MOST_ENTRY
 
 LOCK = "ctxmcp.lock"
 LINK = "link:"
@@ -57,6 +65,18 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _Text = Annotated[str, Field(max_length=2048)]
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Targets = Annotated[dict[str, str], Field(max_length=5000)]
+
+
+class Proven(BaseModel):
+    """The proof that a registry's log has a release; verified where it is used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Annotated[str, Field(max_length=512)]
+    leaf: Annotated[str, Field(max_length=MOST_ENTRY)]
+    statement: Annotated[str, Field(max_length=MOST_ENTRY)] = ""
+    salt: Annotated[str, Field(max_length=64)] = ""
+    proof: Annotated[str, Field(max_length=MOST_PROOF)]
 
 
 class Locked(BaseModel):
@@ -73,6 +93,7 @@ class Locked(BaseModel):
     requested: StrictBool
     dependencies: Annotated[list[_Text], Field(max_length=500)]
     targets: _Targets
+    log: Proven | None = None
     pending: Annotated[dict[str, list[str]], Field(max_length=5000)] = {}
 
     @property
@@ -216,6 +237,9 @@ def _entry(row: Any) -> Locked:
         Version.parse(entry.version)
         for target in entry.known:
             _check(target, entry.recorded(target), name)
+        if entry.log:
+            Verifier.parse(entry.log.key)
+            Proof.parse(entry.log.proof)
     except RegistryError as error:
         raise _refusal(error.message) from None
     if str(name) != entry.name:
@@ -255,6 +279,9 @@ def _table(entry: Locked) -> str:
             f"{_quoted(key)} = [{', '.join(map(_quoted, sorted(values)))}]"
             for key, values in sorted(entry.pending.items())
         ]
+    if entry.log:
+        lines.append("[package.log]")
+        lines += [f"{name} = {_quoted(value)}" for name, value in entry.log if value]
     return "\n".join(lines) + "\n"
 
 

@@ -5,44 +5,78 @@
     --frozen           exactly the lock, or what of it the references need; else LockOutOfDate
 
 A registry is believed nothing that can be checked here: that it planned what was asked and no
-more, that a version it served once is still the same bytes, that the same key signed.
+more, that a version it served once is still the same bytes, that the same key signed, and that its
+transparency log has it all (`ctxmcp.logs`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from ctxmcp.lock import Proven
+from ctxmcp.logs import Demand, check_proof, says
 from registry_core.errors import (
+    Conflict,
     DependencyConflict,
     Invalid,
     LockOutOfDate,
     Tampered,
     TooLarge,
+    Unproven,
     Untrusted,
 )
 from registry_core.formats import MAX_ARTIFACT
 from registry_core.names import PackageName, Range, Reference, Version
-from registry_core.operations.install import Installation, Planned
+from registry_core.operations.install import Installation, Logged, Planned
+from registry_core.transparency.notes import Verifier
 
 if TYPE_CHECKING:
     from ctxmcp.connection import Connection
     from ctxmcp.lock import Lock, Locked
+    from ctxmcp.logs import Memory
+    from registry_core.operations.install import Shown
 
+_ATTEMPTS = 3
 _RELOCK = "Install without --frozen to bring the lock up to date."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be installed, and what the registry's log has proven of it."""
+
+    releases: list[Planned]
+    log: Shown | None
+
+    @property
+    def proven(self) -> str:
+        """What was proven, in a line; "" where the registry has no log."""
+        if self.log is None:
+            return ""
+        origin, size, *_ = self.log.checkpoint.split("\n")
+        return f"each is in the log {origin} of {size} leaves, which has only grown"
+
+    def proof(self, release: Planned) -> Proven | None:
+        """Return what the lock keeps of the proof of a release."""
+        if self.log is None or release.log is None:
+            return None
+        return Proven(key=self.log.key, **release.log.model_dump())
 
 
 async def plan(
     connection: Connection,
     refs: Sequence[str],
     lock: Lock,
+    memory: Memory,
     *,
     frozen: bool,
     include_held: bool = False,
-) -> list[Planned]:
+) -> Plan:
     """Ask the registry what to install, and check its answer.
 
-    Raises Invalid, NotFound, LockOutOfDate, DependencyConflict, Tampered, Untrusted, TooLarge.
+    Raises Invalid, NotFound, LockOutOfDate, DependencyConflict, Tampered, Untrusted, TooLarge,
+    Unproven.
     """
     asked = [Reference.parse(text) for text in refs]
     pinned = _pinned(asked, lock, frozen=frozen)
@@ -52,17 +86,39 @@ async def plan(
             "there is nothing to install: no reference, and no lock",
             hint="Name a package, such as @ns/name.",
         )
-    opted = {"include_held": True} if include_held else {}
-    answer = await connection.invoke("install", {"refs": [str(r) for r in wanted], **opted})
-    assert isinstance(answer, Installation)  # noqa: S101 - the operation's own output
-    _check_answer(wanted, answer.plan)
+    given = {"refs": [str(r) for r in wanted]} | ({"include_held": True} if include_held else {})
+    answer = await _ask(connection, wanted, given, lock, memory)
     if not include_held:
         _refuse_held(answer.plan)
     if frozen:
         _check_frozen(pinned, answer.plan)
     _check_continuity(answer.plan, lock)
     _check_the_rest(answer.plan, lock)
-    return [_remembered(planned, lock, pinned=bool(pinned)) for planned in answer.plan]
+    releases = [_remembered(planned, lock, pinned=bool(pinned)) for planned in answer.plan]
+    return Plan([_proven_before(release, lock) for release in releases], answer.log)
+
+
+async def _ask(
+    connection: Connection,
+    wanted: Sequence[Reference],
+    given: Mapping[str, Any],
+    lock: Lock,
+    memory: Memory,
+) -> Installation:
+    """Ask, until nobody else has learned more of the registry's log meanwhile."""
+    for _ in range(_ATTEMPTS):
+        known = memory.read()
+        demand = Demand.of(memory, known, lock)
+        answer = await connection.invoke("install", {**given, "seen": demand.seen()})
+        assert isinstance(answer, Installation)  # noqa: S101 - the operation's own output
+        _check_answer(wanted, answer.plan)
+        try:
+            now = demand.check(answer)
+        except Unproven as error:
+            raise memory.with_evidence(error, "installed") from None
+        if now is None or memory.keep(known, now):
+            return answer
+    raise Conflict(f"others are learning of {memory.registry} all the time", hint="Try again.")
 
 
 def split(planned: Planned) -> tuple[PackageName, Version]:
@@ -209,3 +265,19 @@ def _remembered(planned: Planned, lock: Lock, *, pinned: bool) -> Planned:
     before = entry.requested if entry else False
     requested = before if pinned and entry else before or planned.requested
     return planned.model_copy(update={"requested": requested})
+
+
+def _proven_before(planned: Planned, lock: Lock) -> Planned:
+    """Keep the proof that the lock has, where it still holds: the lock of a release stays as it is.
+
+    The registry has just proven the same of a tree that is larger.
+    """
+    entry = lock.packages.get(str(split(planned)[0]))
+    if entry is None or entry.log is None or planned.log is None:
+        return planned
+    try:
+        check_proof(entry.log, Verifier.parse(entry.log.key), says(planned))
+    except (Invalid, Tampered):
+        return planned
+    kept = Logged(**entry.log.model_dump(exclude={"key"}))
+    return planned.model_copy(update={"log": kept})

@@ -224,6 +224,8 @@ def _(output: Installation, marks: Marks) -> Iterator[str]:
         yield _planned(planned)
     for written in output.written:
         yield f"{written.what}: {line(written.path)}"
+    if output.proven:
+        yield f"proven: {line(output.proven)}"
     for note in output.notes:
         yield f"note: {line(note)}"
 

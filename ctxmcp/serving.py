@@ -62,7 +62,7 @@ async def serve(
             if host in _ANY and all(name.host in _ANY for name in access.names):
                 sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
             sys.stderr.flush()
-            await _told_to_stop()
+            await told_to_stop()
             mcp.end()
 
 
@@ -124,7 +124,8 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-async def _told_to_stop() -> None:
+async def told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

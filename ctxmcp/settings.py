@@ -11,6 +11,11 @@ A flag of the command line wins over the environment, the environment over the d
                           http://127.0.0.1:11434/v1; with CTXMCP_MODEL, its name there,
                           CTXMCP_MODEL_KEY, and CTXMCP_MODEL_SECONDS that it has for a package
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
+    CTXMCP_LOG_KEY        file of the log's private key; default: log.key in the data folder
+    CTXMCP_LOG_ORIGIN     the name of the log, before its key is made; default: of the base URL
+    CTXMCP_WITNESS_KEY    file of the key that `ctxmcp witness` signs with; default: witness.key
+                          beside the signing key
+    CTXMCP_WITNESSES      keys of witnesses whose cosignatures the log takes, with blanks between
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
     SOURCE_DATE_EPOCH     the time that packing writes, in seconds; default: now
@@ -43,7 +48,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path, user_data_path
+from platformdirs import user_config_path, user_data_path, user_state_path
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
@@ -85,6 +90,11 @@ class Settings:
     model: Model | None = None
     registry: str = ""
     token: str = ""
+    log_key: Path | None = None
+    log_origin: str = ""
+    witnesses: tuple[str, ...] = ()
+    state_dir: Path | None = None
+    witness_key: Path | None = None
     source_date: datetime | None = None
     """What packing writes as its time, where builds have to be reproducible."""
 
@@ -106,6 +116,26 @@ class Settings:
     def blobs_dir(self) -> Path:
         """The folder of blobs, where no other store is set."""
         return self.data_dir / "blobs"
+
+    @property
+    def log_dir(self) -> Path:
+        """The folder of the transparency log's tiles, where no other store is set."""
+        return self.data_dir / "log"
+
+    @property
+    def log_key_file(self) -> Path:
+        """The private key of the transparency log."""
+        return self.log_key or self.data_dir / "log.key"
+
+    @property
+    def witness_key_file(self) -> Path:
+        """The private key that this user cosigns logs with."""
+        return self.witness_key or self.key_file.parent / "witness.key"
+
+    @property
+    def state(self) -> Path:
+        """Where this machine remembers what registries have shown it."""
+        return self.state_dir or self.home / ".local/state/ctxmcp"
 
     @property
     def database(self) -> str:
@@ -133,6 +163,11 @@ def read(
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
         model=_model(environment),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
+        log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
+        log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
+        witnesses=tuple(environment.get("CTXMCP_WITNESSES", "").split()),
+        state_dir=user_state_path(APP),
+        witness_key=_path(environment.get("CTXMCP_WITNESS_KEY", "")),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),
         token=token or environment.get("CTXPKG_TOKEN", ""),
         source_date=_moment(environment.get("SOURCE_DATE_EPOCH", "")),

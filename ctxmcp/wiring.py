@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ctxmcp import note_keys
 from registry_core import trust
 from registry_core.database import Database
 from registry_core.errors import Invalid
@@ -24,8 +25,10 @@ from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
 from registry_core.search.indexer import Indexer
 from registry_core.sessions import Sessions
-from registry_core.storage.objects import ObjectBlobs
+from registry_core.storage.objects import ObjectBlobs, ObjectFiles
 from registry_core.tokens import Tokens
+from registry_core.transparency.log import Log
+from registry_core.transparency.notes import Verifier
 from registry_core.usage import Usage
 from registry_core.verification import policy as reading
 from registry_core.verification.policy import Policy
@@ -72,6 +75,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             knowledge=Knowledge(journal),
             event_index=event_index,
             summaries=Summaries(journal.log),
+            transparency=_transparency(journal, settings),
             clock=_now,
             policy=policy,
             reader=_reader(settings.model, stack),
@@ -107,6 +111,15 @@ def _policy(settings: Settings) -> Policy:
             hint="CTXMCP_POLICY names it.",
         ) from None
     return reading.read(text, str(settings.policy_file))
+
+
+def _transparency(journal: Journal, settings: Settings) -> Log:
+    witnesses = [Verifier.parse(text) for text in settings.witnesses]
+    if settings.blobs_url:
+        files = ObjectFiles.at_url(f"{settings.blobs_url.rstrip('/')}/log")
+    else:
+        files = ObjectFiles.in_folder(settings.log_dir)
+    return Log(journal, files, note_keys.log_key(settings), witnesses)
 
 
 def _now() -> datetime:

@@ -45,6 +45,7 @@ _APPEND_LOCK = 0x6374786D6370  # "ctxmcp": the advisory lock that orders commits
 class _Waiting:
     work: Callable[[AsyncConnection], Awaitable[Any]]
     done: asyncio.Future[Any]
+    durable: bool
     outcome: Any = None
     failed: BaseException | None = None
 
@@ -58,6 +59,7 @@ class Database:
         self._readers = readers
         self._writers = writers
         self._file = file
+        self._durably = writers.execution_options(durable=True)
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
@@ -99,15 +101,21 @@ class Database:
             async with self._readers.connect() as connection:
                 yield connection
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction; what it raises undoes all it did and is raised here."""
+    async def write(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], *, durable: bool = False
+    ) -> T:
+        """Run `work` in one transaction; what it raises undoes all it did and is raised here.
+
+        After a `durable` one a power failure takes back neither it nor anything committed before.
+        On SQLite every other may be lost with the last seconds before one, though never in part.
+        """
         if not self.is_sqlite:
             with _plainly():
                 async with self._writers.begin() as connection:
                     return await work(connection)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_on(), name="database writer")
-        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(work, asyncio.get_running_loop().create_future(), durable)
         self._queue.put_nowait(waiting)
         result: T = await waiting.done
         return result
@@ -150,8 +158,9 @@ class Database:
                 self._queue.task_done()
 
     async def _commit(self, batch: list[_Waiting]) -> None:
+        durable = any(waiting.durable for waiting in batch)
         with _plainly():
-            async with self._writers.begin() as connection:
+            async with (self._durably if durable else self._writers).begin() as connection:
                 if len(batch) == 1:  # no savepoint: a failure undoes the transaction itself
                     batch[0].outcome = await batch[0].work(connection)
                     return
@@ -196,13 +205,20 @@ def _sqlite_readers(url: str) -> AsyncEngine:
 
 
 def _sqlite_writer(url: str) -> AsyncEngine:
-    """Make an engine of one connection, whose transactions take the write lock at once."""
+    """Make an engine of one connection, whose transactions take the write lock at once.
+
+    What a durable one syncs is the write-ahead log, and with it every commit before.
+    """
     engine = _sqlite(
         create_async_engine(url, module=WRITING, pool_size=1, max_overflow=0, hide_parameters=True)
     )
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
+        durable = connection.get_execution_options().get("durable", False)
+        if durable or connection.info.get("durable"):
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            connection.info["durable"] = durable
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

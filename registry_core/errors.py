@@ -21,6 +21,7 @@
      |    +-- DependencyCycle    a package depends on itself through others
      |    +-- LockOutOfDate      what the lock file says cannot be installed as asked
      +-- Tampered                bytes are not what was signed or recorded; carries both digests
+     |    +-- Unproven           the registry's log contradicts it, or itself; carries the evidence
      +-- Unavailable             the registry or its store cannot be reached now
      |    +-- RateLimited        more requests than a limit allows; carries when there is room again
      |    |    +-- ConcurrencyLimited   too many of them at the same time
@@ -207,6 +208,22 @@ class Tampered(RegistryError):
         super().__init__(f"{what}: expected {expected}, found {found}", hint=hint)
         self.expected = expected
         self.found = found
+
+
+class Unproven(Tampered):
+    """A registry's log does not prove what the registry says, or contradicts what it said before.
+
+    `evidence` holds what the log has signed, for whoever has to be convinced.
+    """
+
+    code = "unproven"
+    evidence = ""
+
+    def __init__(
+        self, what: str, *, expected: str, found: str, evidence: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what, expected=expected, found=found, hint=hint)
+        self.evidence = evidence
 
 
 class Unavailable(RegistryError):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from registry_core.sessions import Sessions
     from registry_core.storage import Blobs
     from registry_core.tokens import Tokens
+    from registry_core.transparency.log import Log
     from registry_core.usage import Usage
 
 
@@ -50,6 +51,7 @@ class Registry:
     knowledge: Knowledge
     event_index: EventIndex
     summaries: Summaries
+    transparency: Log
     clock: Callable[[], datetime]
     reader: Reader | None = None
     """Who reads what packages mean; None where no model is set."""

@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -219,6 +220,33 @@ audit = Table(
     Column("arguments_sha256", String(64), nullable=False),
     Column("duration_ms", Integer, nullable=False),
     sqlite_autoincrement=True,
+)
+
+log_leaves = Table(
+    "log_leaves",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),  # from 0, without a gap
+    Column("event_id", Integer, nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),  # of the event
+    Column("subject", String(200), nullable=False, index=True),  # @ns/name@version, or less
+    Column("leaf", LargeBinary, nullable=False),
+    Column("statement", LargeBinary),  # what a sealed leaf says
+    Column("salt", String(64)),
+)
+
+log_checkpoints = Table(
+    "log_checkpoints",
+    metadata,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),  # signed by the log alone
+)
+
+log_cosignatures = Table(
+    "log_cosignatures",
+    metadata,
+    Column("size", ForeignKey("log_checkpoints.size"), primary_key=True, autoincrement=False),
+    Column("witness", String(320), primary_key=True),  # its key
+    Column("line", Text, nullable=False),
 )
 
 sessions = Table(

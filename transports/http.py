@@ -37,7 +37,7 @@ from registry_core.names import shown
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
-from transports.dialects import ctxpkg, leanctx, osv, quarantine
+from transports.dialects import ctxpkg, leanctx, osv, quarantine, tlog
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -71,6 +71,10 @@ CLOSED = Below("/v1", "/mcp")
 
 AUDITED = Below("/v1/tools/call", "/mcp")
 """Where whoever is turned away stands in the audit log."""
+
+_BODIES = [
+    row for dialect in (ctxpkg, leanctx, quarantine, tlog, mcp_http) for row in dialect.MOST_BODY
+]
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +114,7 @@ def create_app(
             *ctxpkg.routes(),
             *osv.routes(),
             *quarantine.routes(),
+            *tlog.routes(),
             *mcp_http.routes(),
         ],
         middleware=_guards(access, limits, meter),
@@ -151,8 +156,7 @@ def _token_key(scope: Scope) -> str:
 
 
 def _most_body(path: str) -> int:
-    rows = (*ctxpkg.MOST_BODY, *leanctx.MOST_BODY, *quarantine.MOST_BODY, *mcp_http.MOST_BODY)
-    return next((most for prefix, most in rows if path.startswith(prefix)), MOST_BODY)
+    return next((most for prefix, most in _BODIES if path.startswith(prefix)), MOST_BODY)
 
 
 def _refuse(scope: Scope, error: RegistryError) -> Response:
@@ -167,6 +171,8 @@ def _refuse(scope: Scope, error: RegistryError) -> Response:
 def _family(path: str) -> Callable[[RegistryError], Response]:
     if path in MCP:
         return mcp_http.refuse
+    if path.startswith("/log/"):
+        return tlog.refuse
     return ctxpkg.refuse if path.startswith("/api/") else leanctx.refuse
 
 

@@ -154,11 +154,13 @@ def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any
 
 
 def _tag(path: str) -> str:
+    if path.startswith("/log/"):
+        return "log"
     return "ctxpkg" if path.startswith("/api/") else "leanctx"
 
 
 def _error(path: str) -> str:
-    return "Refusal" if path.startswith("/api/") else "Error"
+    return "Refusal" if path.startswith(("/api/", "/log/")) else "Error"
 
 
 def _security(method: str, path: str) -> list[dict[str, list[str]]]:
@@ -496,6 +498,14 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /api/v1/packages/{ns}/{name}/{version}/trust": Row(
         answer=_object("trust_report", trust_report={"type": "object"})
+    ),
+    "GET /log/checkpoint": Row(gives="text/plain", answer=_text("c2sp.org/tlog-checkpoint")),
+    "GET /log/key": Row(gives="text/plain", answer=_text("name+id+base64")),
+    "GET /log/tile/{path}": Row(gives="application/octet-stream", answer={}),
+    "POST /log/cosignatures": Row(
+        takes="text/plain",
+        body=_text("c2sp.org/tlog-checkpoint, with cosignatures"),
+        answer=_object("accepted", accepted=_number("Cosignatures of known witnesses.")),
     ),
     "GET /api/v1/badge/{ns}/{name}": Row(gives="image/svg+xml", answer=_text()),
     "PUT /api/v1/packages/{ns}/{name}/{version}": Row(

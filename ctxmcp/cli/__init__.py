@@ -40,6 +40,8 @@ _PROGRAM = {
     "rescan": "scanning",
     "serve": "serving",
     "mcp": "serving",
+    "witness": "log",
+    "monitor": "log",
     "demo": "first",
 }
 """Commands that are no operation of the registry, and the module each is in."""

@@ -124,6 +124,7 @@ def _install(output: Installation, on: Paper) -> Sequence[str]:
         shown += [f"lock: {output.lock}"] if output.lock else []
     else:
         shown = ["would install", *aligned([_planned(it) for it in output.plan], on, indent="  ")]
+    shown += [f"proven: {one_line(output.proven)}"] if output.proven else []
     return [*shown, *(f"note: {one_line(note)}" for note in output.notes)]
 
 

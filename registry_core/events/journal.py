@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from registry_core.events.feed import Feed
+from registry_core.events.leaves import leaf_of
 from registry_core.events.log import EventLog
 
 if TYPE_CHECKING:
@@ -47,12 +48,25 @@ class Journal:
         return outcome
 
     async def append(self, connection: AsyncConnection, draft: Draft) -> int:
-        """Write an event in the transaction of `connection`; the id is final if it commits."""
-        return await self.log.append(connection, draft, self.now())
+        """Write an event in the transaction of `connection`; the id is final if it commits.
+
+        One that the transparency log has to know of becomes a leaf of it at the same time; raises
+        Invalid, before anything is written, where a payload has no canonical form.
+        """
+        at = self.now()
+        leaf = leaf_of(draft, at) if draft.kind.logged else None
+        event_id = await self.log.append(connection, draft, at)
+        if leaf is not None:
+            await self.log.append_leaf(connection, event_id, draft, leaf)
+        return event_id
 
     async def append_all(self, connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
         """Write events in this order, in the transaction of `connection`."""
-        await self.log.append_all(connection, drafts, self.now())
+        if any(draft.kind.logged for draft in drafts):
+            for draft in drafts:
+                await self.append(connection, draft)
+        else:
+            await self.log.append_all(connection, drafts, self.now())
 
     async def record(self, *drafts: Draft) -> list[int]:
         """Write events that have no rows beside them, in one transaction."""

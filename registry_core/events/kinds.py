@@ -74,6 +74,15 @@ class EventKind(StrEnum):
         """How soon readers agree: `strong` with its rows, `eventual`, or `local` to a node."""
         return _CONSISTENCY.get(self, "strong")
 
+    @property
+    def logged(self) -> bool:
+        """Whether it is a leaf of the transparency log: it changes what the registry serves."""
+        return self in CHANGES
+
+
+INTRODUCING = frozenset({EventKind.PACKAGE_PUBLISHED, EventKind.RELEASE_HELD})
+"""After one of these a release can be had: it names version and digest, and its leaf proves it."""
+
 
 _CONSISTENCY = {
     EventKind.TOOL_CALL_RECORDED: "local",
@@ -107,4 +116,4 @@ CHANGES = frozenset(
         EventKind.TRUST_CHANGED,
     }
 )
-"""Kinds after which what is said of a package may be something else."""
+"""Kinds after which what is said of a package may be something else; each is a leaf of the log."""

@@ -20,7 +20,8 @@ from sqlalchemy import (
 from registry_core.bulk import Bulk
 from registry_core.events import Draft, Event
 from registry_core.events.kinds import EventKind
-from registry_core.schema import events
+from registry_core.events.leaves import subject_of
+from registry_core.schema import events, log_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from registry_core.database import Database
+    from registry_core.events.leaves import Leaf
 
 
 _NEXT_VERSION = (
@@ -46,6 +48,8 @@ _PARAMETERS = (
     *("namespace", "package", "private", "payload"),
 )
 _APPEND_ALL = Bulk(_INSERT, _PARAMETERS)
+_NEXT_POSITION = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0)).scalar_subquery()
+_APPEND_LEAF = insert(log_leaves).values(position=_NEXT_POSITION)
 
 
 class EventLog:
@@ -64,6 +68,20 @@ class EventLog:
     ) -> None:
         """Write events in this order, in the caller's transaction, where nobody needs their ids."""
         await _APPEND_ALL.run(connection, [_row(draft, at) for draft in drafts])
+
+    async def append_leaf(
+        self, connection: AsyncConnection, event_id: int, draft: Draft, leaf: Leaf
+    ) -> None:
+        """Write the transparency log's leaf of an event, after `Database.serialise`."""
+        row = {
+            "event_id": event_id,
+            "kind": draft.kind.value,
+            "subject": subject_of(draft)[:200],
+            "leaf": leaf.data,
+            "statement": leaf.statement or None,
+            "salt": leaf.salt or None,
+        }
+        await connection.execute(_APPEND_LEAF, row)
 
     async def since(
         self, position: int, limit: int = 200, kinds: Collection[EventKind] | None = None

@@ -15,16 +15,19 @@ from registry_core.errors import DependencyConflict, DependencyCycle, NotFound
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import Kind, Reference
-from registry_core.operation import Model, local, operation
+from registry_core.operation import Model, local, operation, remote
 from registry_core.operations.naming import REFERENCE, download_url, held_too
 from registry_core.resolution import Choice, resolve
+from registry_core.transparency.notes import encode
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
     from registry_core.registry import Registry
+    from registry_core.transparency.log import Proven, View
 
 
 MOST_REFERENCES = 1000
+MOST_SEEN = 4
 
 
 class Install(Model):
@@ -43,6 +46,38 @@ class Install(Model):
     dry_run: bool = Field(
         default=False, description="Only show the plan.", json_schema_extra=local()
     )
+    seen: list[int] | None = Field(
+        None,
+        max_length=MOST_SEEN,
+        description="Sizes of the log that are known: answers proofs.",
+        json_schema_extra=remote(),
+    )
+
+
+class Logged(Model):
+    """That the registry's log says of a release what the plan says."""
+
+    leaf: str
+    statement: str = Field("", description="What the leaf of a private package seals.")
+    salt: str = Field("", description="With the statement it makes what stands in the leaf.")
+    proof: str = Field(description="c2sp.org/tlog-proof@v1")
+
+
+class Grown(Model):
+    """That the log of a size is the beginning of the one that the proofs are about."""
+
+    size: int
+    hashes: list[str] = Field(description="RFC 6962 consistency proof, base64")
+
+
+class Shown(Model):
+    """The registry's transparency log, as it is now."""
+
+    key: str = Field(description="What its checkpoints are verified with: name+id+base64")
+    checkpoint: str = Field(description="c2sp.org/tlog-checkpoint")
+    consistency: list[Grown] = Field(description="From each size that was named as seen.")
+    witnessed: str = Field("", description="The newest checkpoint that a witness has signed.")
+    witnessed_consistency: list[str] = Field(default=[], description="From that one to this.")
 
 
 class Planned(Model):
@@ -62,6 +97,7 @@ class Planned(Model):
     deprecated: bool = False
     requested: bool = Field(description="False: a dependency of another.")
     dependencies: list[str] = Field(description="@ns/name range, as declared.")
+    log: Logged | None = Field(None, description="The proof of it, where one was asked for.")
 
 
 class Written(Model):
@@ -75,6 +111,8 @@ class Installation(Model):
     """The plan, dependencies first; and what was written where it was carried out."""
 
     plan: list[Planned]
+    log: Shown | None = Field(None, description="What the proofs are about.")
+    proven: str = Field("", description="What the registry's log has proven.")
     installed: bool = False
     project: str = ""
     written: list[Written] = Field(default=[])
@@ -94,12 +132,14 @@ async def install(registry: Registry, caller: Caller, given: Install) -> Install
     chosen = await resolve(registry.packages, caller, references, include_held=given.include_held)
     requested = {reference.name for reference in references}
     await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
-    return Installation(
-        plan=[
-            _planned(registry, choice, requested=choice.package.name in requested)
-            for choice in chosen
-        ]
-    )
+    plan = [
+        _planned(registry, choice, requested=choice.package.name in requested) for choice in chosen
+    ]
+    if given.seen is None:
+        return Installation(plan=plan)
+    view = await registry.transparency.view([p.ref for p in plan], seen=given.seen)
+    proven = [p.model_copy(update={"log": _logged(view.proven.get(p.ref))}) for p in plan]
+    return Installation(plan=proven, log=_shown(view))
 
 
 def _installed(choice: Choice, caller: Caller) -> Draft:
@@ -131,4 +171,28 @@ def _planned(registry: Registry, choice: Choice, *, requested: bool) -> Planned:
         position=release.position,
         requested=requested,
         dependencies=[f"{d['name']} {d['requirement']}".strip() for d in release.dependencies],
+    )
+
+
+def _logged(proven: Proven | None) -> Logged | None:
+    if proven is None:
+        return None
+    return Logged(
+        leaf=proven.leaf.data.decode(),
+        statement=proven.leaf.statement.decode(),
+        salt=proven.leaf.salt,
+        proof=proven.proof.text,
+    )
+
+
+def _shown(view: View) -> Shown:
+    return Shown(
+        key=view.key,
+        checkpoint=str(view.checkpoint),
+        consistency=[
+            Grown(size=size, hashes=[*map(encode, hashes)])
+            for size, hashes in view.consistency.items()
+        ],
+        witnessed=str(view.witnessed or ""),
+        witnessed_consistency=[*map(encode, view.witnessed_consistency)],
     )

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from registry_core import keyring
 from registry_core.accounts import claim as claim_namespace
 from registry_core.callers import Caller, Scope
+from registry_core.canonical import digest
 from registry_core.errors import Conflict, Forbidden, NotFound
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
@@ -689,6 +690,8 @@ def _published(new: NewRelease, package_id: int, visibility: Visibility, caller:
             "version": str(new.version),
             "kind": new.kind.value,
             "sha256": new.row["sha256"],
+            "signer": new.row["signer"],
+            "report": digest(new.details.report),
         },
         namespace=new.name.namespace,
         package=new.name.name,

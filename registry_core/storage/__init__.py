@@ -3,6 +3,8 @@
 A `put` that returned is durable as far as the store is: a local folder writes to a temporary name
 and moves it, so a crash leaves a stray temporary file and never half a blob. A blob that no row
 names is garbage, not damage; that is why publishing stores before it records.
+
+Files, beside them: bytes under paths, for what is served as static files (the transparency log).
 """
 
 from __future__ import annotations
@@ -27,3 +29,19 @@ class Blobs(Protocol):
 
     async def has(self, digest: str) -> bool:
         """Tell whether the blob is there. Raises Unavailable."""
+
+
+class Files(Protocol):
+    """A store of files by path, such as `tile/0/000`. Each raises Unavailable."""
+
+    async def create(self, path: str, data: bytes) -> bool:
+        """Write a file where there is none; False where there is one, which stays as it is."""
+
+    async def replace(self, path: str, data: bytes) -> None:
+        """Write a file, whatever is there. Readers see the old one or the new one."""
+
+    async def read(self, path: str) -> bytes | None:
+        """Return a file, None where there is none."""
+
+    async def remove_below(self, folder: str) -> None:
+        """Remove every file in a folder."""

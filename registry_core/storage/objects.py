@@ -1,6 +1,7 @@
-"""Blobs in an object store: a local folder, memory, S3, Google Cloud or Azure, through obstore.
+"""Blobs and files in an object store: a local folder, memory, S3, Google Cloud or Azure.
 
-A blob's key is `sha256/ab/abcdef...`: two characters of the digest make the folder.
+All through obstore. A blob's key is `sha256/ab/abcdef...`: two characters of the digest make the
+folder. A file's key is its path.
 """
 
 from __future__ import annotations
@@ -71,6 +72,60 @@ class ObjectBlobs:
         except (BaseError, OSError) as error:
             raise Unavailable("the blob store does not answer") from error
         return True
+
+
+class ObjectFiles:
+    """`Files` over one obstore store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def in_folder(cls, path: Path) -> ObjectFiles:
+        """Keep files in a local folder, making it where there is none."""
+        return cls(LocalStore(path, mkdir=True))
+
+    @classmethod
+    def in_memory(cls) -> ObjectFiles:
+        """Keep files as long as this process lives."""
+        return cls(MemoryStore())
+
+    @classmethod
+    def at_url(cls, url: str) -> ObjectFiles:
+        """Keep files at `s3://`, `gs://` or `az://`."""
+        return cls(from_url(url))
+
+    async def create(self, path: str, data: bytes) -> bool:
+        try:
+            await obstore.put_async(self._store, path, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        except (BaseError, OSError) as error:
+            raise Unavailable("the object store does not take a file") from error
+        return True
+
+    async def replace(self, path: str, data: bytes) -> None:
+        try:
+            await obstore.put_async(self._store, path, data)
+        except (BaseError, OSError) as error:
+            raise Unavailable("the object store does not take a file") from error
+
+    async def read(self, path: str) -> bytes | None:
+        try:
+            return bytes(await (await obstore.get_async(self._store, path)).bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise Unavailable("the object store does not give a file") from error
+
+    async def remove_below(self, folder: str) -> None:
+        try:
+            async for found in obstore.list(self._store, prefix=folder):
+                await obstore.delete_async(self._store, [each["path"] for each in found])
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise Unavailable("the object store does not remove a file") from error
 
 
 def _key(digest: str) -> str:

@@ -76,6 +76,21 @@ async def test_a_cancelled_caller_does_not_take_others_with_it(database):
     assert {f"n{n}" for n in range(10) if n != 3} <= set(there)
 
 
+async def test_a_durable_write_is_one_and_leaves_the_next_as_fast_as_before(database):
+    async def how(connection: AsyncConnection) -> int:
+        await connection.execute(select(namespaces.c.name))
+        if not database.is_sqlite:
+            return 0
+        return (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one()
+
+    normal, full = (1, 2) if database.is_sqlite else (0, 0)
+    assert await database.write(how) == normal
+    assert await database.write(how, durable=True) == full
+    assert await database.write(how) == normal
+    found = await asyncio.gather(*(database.write(how, durable=n == 5) for n in range(10)))
+    assert set(found) <= {normal, full}
+
+
 async def test_moments_come_back_aware_and_in_utc(database):
     await database.write(_insert("one"))
     async with database.read() as connection:

@@ -279,7 +279,7 @@ async def test_a_namespace_is_the_same_whatever_registry_serves_it(here: Machine
                 clock=lambda: MOMENT,
             ),
         )
-        with pytest.raises(errors.Tampered, match="key chain"):
+        with pytest.raises(errors.Tampered, match="the key of the log"):
             await confused.install("@acme/review")
 
 

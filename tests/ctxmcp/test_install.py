@@ -462,3 +462,12 @@ async def test_a_swapped_artifact_is_told_by_its_name(here: Machine) -> None:
                 kind=Kind.SKILL,
                 signer=signer.public_key,
             )
+
+
+async def test_a_release_that_was_held_for_a_while_is_proven_as_before(here: Machine) -> None:
+    await here.publish("@acme/review")
+    named = PackageName.parse("@acme/review"), Version.parse("1.0.0")
+    await here.registry.packages.hold(*named, "a doubt", OWNER)
+    await here.registry.packages.release(*named, "it is fine", OWNER)
+    done = await here.install("@acme/review")
+    assert done.proven

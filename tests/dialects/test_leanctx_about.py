@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from registry_core.operations import CATALOG
 from served import EVERYBODY, Served
-from transports.dialects import ctxpkg, leanctx, osv, quarantine
+from transports.dialects import ctxpkg, leanctx, osv, quarantine, tlog
 from transports.openapi import CONTRACT
 from transports.routes import each
 from world import World
@@ -132,7 +132,13 @@ def routes() -> set[str]:
     return {
         f"{method} {route.path_format}"
         for route in each(
-            [*leanctx.routes(), *ctxpkg.routes(), *osv.routes(), *quarantine.routes()]
+            [
+                *leanctx.routes(),
+                *ctxpkg.routes(),
+                *osv.routes(),
+                *quarantine.routes(),
+                *tlog.routes(),
+            ]
         )
         for method in (route.methods or set()) - {"HEAD"}
     }

@@ -82,7 +82,17 @@ def test_the_exit_codes_are_those_of_the_program():
 
 
 def test_every_operation_and_command_is_in_the_readme():
-    for name in [*CATALOG, "remove", "pack", "keygen", "serve", "mcp", "demo"]:
+    for name in [
+        *CATALOG,
+        "remove",
+        "pack",
+        "keygen",
+        "serve",
+        "mcp",
+        "demo",
+        "witness",
+        "monitor",
+    ]:
         assert f"`{name}" in README, name
 
 

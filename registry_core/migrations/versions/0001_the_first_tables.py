@@ -100,6 +100,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("artifact_sha256", "rules", name=op.f("pk_reports")),
     )
     op.create_table(
+        "log_leaves",
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=200), nullable=False),
+        sa.Column("leaf", sa.LargeBinary(), nullable=False),
+        sa.Column("statement", sa.LargeBinary(), nullable=True),
+        sa.Column("salt", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_log_leaves")),
+        sa.UniqueConstraint("event_id", name=op.f("uq_log_leaves_event_id")),
+    )
+    op.create_index("ix_log_leaves_subject", "log_leaves", ["subject"], unique=False)
+
+    op.create_table(
+        "log_checkpoints",
+        sa.Column("size", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_log_checkpoints")),
+    )
+    op.create_table(
+        "log_cosignatures",
+        sa.Column("size", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("witness", sa.String(length=320), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["size"], ["log_checkpoints.size"], name=op.f("fk_log_cosignatures_size")
+        ),
+        sa.PrimaryKeyConstraint("size", "witness", name=op.f("pk_log_cosignatures")),
+    )
+    op.create_table(
         "namespaces",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

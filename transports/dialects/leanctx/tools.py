@@ -29,6 +29,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
+from registry_core.callers import Scope
 from registry_core.errors import (
     Forbidden,
     Internal,
