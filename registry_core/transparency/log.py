@@ -122,8 +122,8 @@ class Log:
         return self._signer.verifier.text
 
     async def checkpoint(self) -> Note:
-        """Return the newest checkpoint, with its cosignatures."""
-        signed = await self.catch_up()
+        """Return the newest checkpoint, with its cosignatures; never an older one than any node."""
+        signed = await self.catch_up(at_least=merkle.MOST_LEAVES)
         return await self._with_cosignatures(signed.checkpoint.size, signed.note)
 
     async def catch_up(self, *, at_least: int = 0) -> Signed:
@@ -160,7 +160,8 @@ class Log:
     async def view(self, subjects: Collection[str] = (), *, seen: Collection[int] = ()) -> View:
         """Prove what the log says of subjects, to somebody who has seen trees of these sizes."""
         leaves = await self._rows.about(subjects, INTRODUCING)
-        furthest = max((position + 1 for position, _ in leaves.values()), default=0)
+        # Who has seen more than this node knows was shown it by another.
+        furthest = max((*(position + 1 for position, _ in leaves.values()), *seen), default=0)
         signed = await self.catch_up(at_least=furthest)
         size = signed.checkpoint.size
         note = await self._with_cosignatures(size, signed.note)
@@ -252,11 +253,7 @@ class Log:
         was_partial = {(tile.level, tile.index) for tile in tiles.edge(before)}
         async for start, leaves in self._chunks(before - before % WIDTH, size):
             _check_same(edge, leaves[: max(0, before - start)])
-            written = [
-                (tiles.tile_of(ENTRIES, (start + at) // WIDTH, start + len(leaves)), part)
-                for at in range(0, len(leaves), WIDTH)
-                for part in [tiles.bundle(leaves[at : at + WIDTH])]
-            ]
+            written = _bundles(start, leaves)
             for leaf in leaves[max(0, edge.size - start) :]:
                 written += edge.append(leaf_hash(leaf))
             await self._put(written)
@@ -332,7 +329,8 @@ class Log:
                 "the database knows less than the log has published",
                 expected=str(published),
                 found=f"{await self._rows.size()} leaves",
-                hint="Restore a newer copy of the database; a log never goes back.",
+                hint="Restore a newer copy of the database: a log never goes back. Without one,"
+                " begin another log, with another key, and tell everybody.",
             )
         return await self._make_again(published)
 
@@ -435,6 +433,15 @@ class Log:
         self._kept.move_to_end(tile)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
+
+
+def _bundles(start: int, leaves: Sequence[bytes]) -> list[tuple[Tile, bytes]]:
+    end = start + len(leaves)
+    groups = [leaves[at : at + WIDTH] for at in range(0, len(leaves), WIDTH)]
+    return [
+        (tiles.tile_of(ENTRIES, start // WIDTH + n, end), tiles.bundle(group))
+        for n, group in enumerate(groups)
+    ]
 
 
 def _check_same(edge: Edge, leaves: Sequence[bytes]) -> None:

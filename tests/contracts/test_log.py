@@ -219,6 +219,21 @@ async def test_two_nodes_sign_one_and_the_same_history(
             assert set(shown.proven) == set(subjects)
 
 
+async def test_no_node_shows_less_than_another_has_shown(
+    world: World, log: Log, database_url: str
+) -> None:
+    async with World.open(database_url, world.folder) as other:
+        behind = other.registry.transparency
+        await behind.catch_up()  # and it does not look again for a while
+        for number in range(1, 4):
+            await world.publish(f"@acme/p{number}")
+            assert (await _tree(log)).size == number
+            shown = await behind.view(seen=[number])
+            assert Checkpoint.parse(shown.checkpoint.text).size == number
+        await world.publish("@acme/last")
+        assert (await _tree(behind)).size == 4
+
+
 async def test_two_nodes_that_open_at_once_have_one_key(database_url: str, tmp_path: Path) -> None:
     async def key() -> str:
         async with World.open(database_url, tmp_path) as opened:
