@@ -60,6 +60,8 @@ class Database:
         self._writers = writers
         self._file = file
         self._durably = writers.execution_options(durable=True)
+        self.committed: Callable[[], None] = _nothing
+        """Called after each commit, on PostgreSQL each try, whoever still waits for it."""
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
@@ -68,7 +70,7 @@ class Database:
         """Connect, and bring the tables to the newest revision."""
         if url.startswith("sqlite"):
             writer = _sqlite_writer(url)
-            file = sqlite3.connect(writer.url.database or "", isolation_level=None)
+            file = sqlite3.connect(writer.url.database or "", timeout=0, isolation_level=None)
             database = cls(_sqlite_readers(url), writer, file)
         else:
             writers = create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
@@ -92,7 +94,10 @@ class Database:
         """
         if self._file is None:
             return None
-        return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.OperationalError:  # somebody holds the file: nobody waits for that here
+            return None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -110,9 +115,12 @@ class Database:
         On SQLite every other may be lost with the last seconds before one, though never in part.
         """
         if not self.is_sqlite:
-            with _plainly():
-                async with self._writers.begin() as connection:
-                    return await work(connection)
+            try:
+                with _plainly():
+                    async with self._writers.begin() as connection:
+                        return await work(connection)
+            finally:
+                self.committed()
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_on(), name="database writer")
         waiting = _Waiting(work, asyncio.get_running_loop().create_future(), durable)
@@ -150,6 +158,7 @@ class Database:
                 batch.append(self._queue.get_nowait())
             try:
                 await self._commit(batch)
+                self.committed()
             except Exception as error:  # noqa: BLE001 - each waiting caller raises it
                 for waiting in batch:
                     waiting.failed = waiting.failed or error
@@ -179,6 +188,10 @@ class Database:
             async with self._writers.begin() as connection:
                 await self.serialise(connection)
                 await connection.run_sync(_upgrade)
+
+
+def _nothing() -> None:
+    """Do nothing after a commit: nobody has asked to be told."""
 
 
 def _settle(waiting: _Waiting) -> None:

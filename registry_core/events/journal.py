@@ -32,20 +32,19 @@ class Journal:
         self.database = database
         self.log = EventLog(database)
         self.feed = Feed(self.log)
+        database.committed = self.feed.wake
         self.now = clock
         self.claimed: set[str] = set()
         """Namespaces seen committed: they never vanish, so nobody has to look again."""
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction and wake the followers after the commit."""
+        """Run `work` in one transaction; the followers are awake after the commit."""
 
         async def in_order(connection: AsyncConnection) -> T:
             await self.database.serialise(connection)  # ids in commit order, races decided early
             return await work(connection)
 
-        outcome = await self.database.write(in_order)
-        self.feed.wake()
-        return outcome
+        return await self.database.write(in_order)
 
     async def append(self, connection: AsyncConnection, draft: Draft) -> int:
         """Write an event in the transaction of `connection`; the id is final if it commits.

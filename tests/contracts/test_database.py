@@ -66,6 +66,16 @@ async def test_of_many_writers_at_once_the_failing_ones_undo_themselves_alone(da
     assert await _names(database) == [n for n in names if n.startswith("good")]
 
 
+async def test_a_commit_is_told_although_its_caller_has_gone(database):
+    told = asyncio.Event()
+    database.committed = told.set
+    writing = asyncio.create_task(database.write(_insert("one")))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await told.wait()
+    assert await _names(database) == (["one"] if database.is_sqlite else [])
+
+
 async def test_a_cancelled_caller_does_not_take_others_with_it(database):
     tasks = [asyncio.create_task(database.write(_insert(f"n{n}"))) for n in range(10)]
     await asyncio.sleep(0)
