@@ -4,7 +4,7 @@
               the policies, and the keys that were believed so far
     fetch     under the planned size, a few at once
     verify    digest, then the registry's own checks, under the planned name, version and signer,
-              then what the policies ask of each package
+              that it needs what was planned for it, then what the policies ask of each package
     stage     every file on the project's disk, in a folder that no agent host watches
     decide    against what stands there; a conflict ends here, and nothing was written
     move      the lock says what may be old or new, the files are renamed, the lock says what is
@@ -32,8 +32,8 @@ from ctxmcp.hosts.rendering import link_text
 from ctxmcp.lock import LOCK, Lock, Locked
 from ctxmcp.policy import NONE, Policies
 from ctxmcp.staging import Places, Stage
-from registry_core.errors import NotFound
-from registry_core.names import Reference, Version
+from registry_core.errors import NotFound, Tampered
+from registry_core.names import Reference, Version, shown
 from registry_core.operation import Model
 from registry_core.operations.install import Installation, Planned, Written
 from registry_core.verification import Binding
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ctxmcp.connection import Connection, Progress
     from ctxmcp.logs import Memory
     from ctxmcp.planning import Plan
+    from registry_core.formats import Candidate
 
 AT_ONCE = 4
 
@@ -189,6 +190,7 @@ class _Bench:
             kind=planned.kind,
             signer=planned.signer,
         )
+        _check_dependencies(planned, package.candidate)
         self.policies.check_package(planned, package.candidate, report)
         layout = lay_out(package, self.audience, linking=self.linking)
         entry = Locked(
@@ -210,6 +212,18 @@ class _Bench:
         put, link = self.stage.put, self.stage.link
         files = {f.target: put(f.target, f.data, executable=f.executable) for f in layout.files}
         return files | {target: link(target, link_text(target)) for target in layout.links}
+
+
+def _check_dependencies(planned: Planned, package: Candidate) -> None:
+    """See that the registry let in for a package's sake what that itself asks for, and no more."""
+    declared = [f"{needed.name} {needed.requirement}".strip() for needed in package.dependencies]
+    if sorted(planned.dependencies) != sorted(declared):
+        raise Tampered(
+            f"what {planned.ref} depends on",
+            expected=shown(", ".join(declared) or "nothing", 300),
+            found=shown(", ".join(planned.dependencies) or "nothing", 300),
+            hint="The registry's plan is not what the package says; ask who runs it.",
+        )
 
 
 async def _fetch_all(
