@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from ctxmcp import wiring
 from ctxmcp.connection import Embedded
 from ctxmcp.desk import Desk
 from ctxmcp.settings import Settings
 from registry_core.callers import OWNER
+from registry_core.operation import Model
 from registry_core.operations.install import Installation
 from registry_core.operations.verify import Verified
 from registry_core.publish import publish
 from registry_core.registry import Registry
 from world import MOMENT, package
+
+BASE = "https://registry.example/api"
+
+Lie = Callable[[Installation], Installation]
+
+
+def honest(answer: Installation) -> Installation:
+    """Change nothing."""
+    return answer
+
+
+class Liar(Embedded):
+    """A registry whose install plans, and the bytes behind them, are changed on their way."""
+
+    def __init__(self, registry: Registry, base: str, lie: Lie, served: Mapping[str, bytes]):
+        super().__init__(registry, base)
+        self._lie = lie
+        self._served = served
+
+    async def invoke(self, name: str, arguments: Mapping[str, Any]) -> Model:
+        answer = await super().invoke(name, arguments)
+        return self._lie(answer) if isinstance(answer, Installation) else answer
+
+    async def artifact(self, url: str, sha256: str, size: int) -> bytes:
+        return self._served.get(sha256) or await super().artifact(url, sha256, size)
 
 
 @dataclass(frozen=True)
@@ -39,6 +68,25 @@ class Machine:
         done = await self.desk.invoke("install", {"refs": list(refs), **options})
         assert isinstance(done, Installation)
         return done
+
+    def facing(
+        self,
+        lie: Lie = honest,
+        registry: Registry | None = None,
+        served: Mapping[str, bytes] = MappingProxyType({}),
+        base: str = BASE,
+    ) -> Machine:
+        """Return this machine before a registry that is a remote one, as far as locks go."""
+        settings = replace(self.settings, registry=base)
+        liar = Liar(registry or self.registry, base, lie, served)
+        return replace(self, desk=Desk(liar, settings, self.project))
+
+    async def fork(self, folder: Path) -> Settings:
+        """Copy the registry: from here on there are two histories, signed by one key."""
+        async with self.registry.journal.database.read() as connection:
+            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copytree(self.settings.data_dir, folder)
+        return replace(self.settings, data_dir=folder)
 
     async def verify(self, target: str = "") -> Verified:
         found = await self.desk.invoke("verify", {"target": target})

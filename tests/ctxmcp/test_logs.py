@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Machine
+from bench import BASE, Lie, Machine, honest
 
 from ctxmcp import lock as locking
 from ctxmcp import logs, wiring
@@ -18,12 +18,10 @@ from ctxmcp.cli.endings import Ending, ending
 from ctxmcp.connection import Embedded
 from ctxmcp.desk import Desk
 from ctxmcp.logs import Known, Memory
-from ctxmcp.settings import Settings
 from registry_core.callers import OWNER
 from registry_core.errors import Conflict, Invalid, Tampered, Unproven
 from registry_core.events.kinds import EventKind
 from registry_core.names import Kind, PackageName, Version
-from registry_core.operation import Model
 from registry_core.operations.install import Installation, Logged, Shown
 from registry_core.publish import publish
 from registry_core.registry import Registry
@@ -36,30 +34,10 @@ from world import OTHER_KEY, package
 
 WITNESS = Signer("witness.example/w1", SigningKey(b"the seed of a witness, 32 bytes."))
 
-Lie = Callable[[Installation], Installation]
 
-
-class Liar(Embedded):
-    """A registry whose install plans are changed on their way."""
-
-    def __init__(self, registry: Registry, base: str, lie: Lie) -> None:
-        super().__init__(registry, base)
-        self._lie = lie
-
-    async def invoke(self, name: str, arguments: Mapping[str, Any]) -> Model:
-        answer = await super().invoke(name, arguments)
-        return self._lie(answer) if isinstance(answer, Installation) else answer
-
-
-BASE = "https://registry.example/api"
-
-
-def _desk(
-    here: Machine, lie: Lie = lambda answer: answer, registry: Registry | None = None
-) -> Desk:
+def _desk(here: Machine, lie: Lie = honest, registry: Registry | None = None) -> Desk:
     """A desk at which the registry is a remote one, as far as memory and lock go."""
-    settings = replace(here.settings, registry=BASE)
-    return Desk(Liar(registry or here.registry, BASE, lie), settings, here.project)
+    return here.facing(lie, registry).desk
 
 
 async def _install(desk: Desk, *refs: str, **more: object) -> Installation:
@@ -252,20 +230,11 @@ async def test_the_leaf_of_something_else_than_a_publication_is_none(here: Machi
         logs.check_proof(kept, Verifier.parse(log.key), expected)
 
 
-async def _fork(here: Machine, folder: Path) -> Settings:
-    """Copy the registry as it is now: from here on two histories begin, signed by one key."""
-    settings = replace(here.settings, data_dir=folder)
-    async with here.registry.journal.database.read() as connection:
-        await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copytree(here.settings.data_dir, folder)
-    return settings
-
-
 async def test_two_histories_of_one_size_or_of_another_are_told_apart(
     here: Machine, tmp_path: Path
 ) -> None:
     await here.publish("@acme/base")
-    other = await _fork(here, tmp_path / "fork")
+    other = await here.fork(tmp_path / "fork")
     await here.publish("@acme/mine")
     await _install(_desk(here), "@acme/base")
     async with wiring.open_registry(other) as registry:
@@ -280,7 +249,7 @@ async def test_two_histories_of_one_size_or_of_another_are_told_apart(
 
 async def test_an_old_state_of_the_log_is_refused(here: Machine, tmp_path: Path) -> None:
     await here.publish("@acme/base")
-    other = await _fork(here, tmp_path / "fork")
+    other = await here.fork(tmp_path / "fork")
     await here.publish("@acme/base", "1.0.1", description="Mends a hole.")
     await _install(_desk(here), "@acme/base")
     async with wiring.open_registry(other) as registry:
@@ -307,7 +276,7 @@ async def test_a_lock_from_another_machine_shows_up_a_split_view(
     here: Machine, tmp_path: Path, address: str
 ) -> None:
     await here.publish("@acme/base")
-    other = await _fork(here, tmp_path / "fork")
+    other = await here.fork(tmp_path / "fork")
     await here.publish("@acme/mine")
     await _install(_desk(here), "@acme/base")  # what a colleague was shown, in the project's lock
     _memory(here).file.unlink()
