@@ -182,7 +182,7 @@ class Database:
 
     async def _migrate(self) -> None:
         with _plainly():
-            async with self._writers.connect() as connection:
+            async with self._readers.connect() as connection:  # no lock to wait for
                 if await connection.run_sync(_revision) == HEAD:
                     return
             async with self._writers.begin() as connection:

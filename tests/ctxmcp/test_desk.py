@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -195,12 +195,11 @@ async def test_after_a_kill_in_the_middle_the_next_installation_finishes(
     await here.publish("@acme/review", files=FILES)
     await here.install("@acme/review")
     await here.publish("@acme/review", "1.1.0", files={"SKILL.md": HEAD + "2", "docs/a.md": "new"})
-    killed = subprocess.run(  # noqa: ASYNC221 - our own program, and nothing else to do
-        [sys.executable, "-c", _KILLED, str(tmp_path), "2"],
-        cwd=Path(__file__).parents[2],
-        check=False,
+    # Meanwhile the registry here goes on: the other waits for the transaction it may be amid.
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _KILLED, str(tmp_path), "2", cwd=Path(__file__).parents[2]
     )
-    assert killed.returncode == -signal.SIGKILL
+    assert await killed.wait() == -signal.SIGKILL
     assert (here.project / ".ctxmcp/staging").exists()
     interrupted = await here.verify()
     assert any("interrupted" in problem for problem in interrupted.checked[0].problems)
