@@ -16,9 +16,9 @@ installation goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ctxmcp.planning import Plan
     from registry_core.formats import Candidate
 
+T = TypeVar("T")
 AT_ONCE = 4
 
 
@@ -122,7 +123,7 @@ async def install(
         with Stage(site.places) as stage:
             bench = _bench(stage, site, lock, connection.base, plan, wish.policies)
             fetched = await _fetch_all(connection, bench, progress)
-            changes = await asyncio.to_thread(_commit, stage, fetched, lock)
+            changes = await _to_its_end(_commit, stage, fetched, lock)
     return told.model_copy(
         update={
             "installed": True,
@@ -237,7 +238,7 @@ async def _fetch_all(
         nonlocal done
         async with turns:
             data = await connection.artifact(planned.url, planned.sha256, planned.size)
-            fetched = await asyncio.to_thread(bench.prepare, planned, data)
+            fetched = await _to_its_end(bench.prepare, planned, data)
         done += 1
         await _tell(progress, done, len(plan), planned.ref)
         return fetched
@@ -248,6 +249,16 @@ async def _fetch_all(
     except ExceptionGroup as found:
         raise found.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def _to_its_end(work: Callable[..., T], *given: Any) -> T:
+    """Run `work` in a thread; whoever is cancelled waits for it, since it writes into the stage."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *given))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 async def _tell(progress: Progress | None, done: int, total: int, message: str) -> None:

@@ -6,9 +6,11 @@ is not stopped is told as well, with what of it is noticed. The README's table h
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -152,7 +154,8 @@ async def test_an_edited_manifest_without_the_attestation(here: Machine) -> None
 async def test_an_injected_dependency(here: Machine) -> None:
     """Into the plan, with a release that stands in the log as it should; and into the manifest."""
     good = await here.publish("@acme/review")
-    await here.publish("@evil/stealer", files={"SKILL.md": HARM}, key=OTHER_KEY)
+    files = {"SKILL.md": HARM} | {f"docs/{n}.md": "x" for n in range(100)}
+    await here.publish("@evil/stealer", files=files, key=OTHER_KEY)
     shown = await answered(here, "@evil/stealer")
     stealer = shown.plan[0].model_copy(update={"requested": False})
 
@@ -164,8 +167,14 @@ async def test_an_injected_dependency(here: Machine) -> None:
 
     error = await refused(here.facing(beside), errors.Tampered, Ending.VERIFICATION, "@acme/review")
     assert error.found == "@evil/stealer@1.0.0"
-    error = await refused(here.facing(needed), errors.Tampered, Ending.VERIFICATION, "@acme/review")
+    # The other package is being staged in a thread meanwhile; nothing of it comes later either.
+    with ThreadPoolExecutor() as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        there = here.facing(needed)
+        error = await refused(there, errors.Tampered, Ending.VERIFICATION, "@acme/review")
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
     assert (error.expected, "@evil/stealer" in error.found) == ("'nothing'", True)
+    assert here.tree() == {}
     evil = edited(good, dependencies=[{"name": "@evil/stealer", "version_req": "^1"}])
     there = here.facing(logless(evil), served={sha256(evil): evil})
     Memory(here.settings.state, BASE, BASE).file.unlink()  # as for whoever comes the first time
