@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from served import at, bearing
+from transports.connections import MOST_HEAD
 from wire import Wire
 from world import World, package
 
@@ -36,6 +37,7 @@ LIMITS = {
 DEEP = 100_000
 MEGABYTE = 1024 * 1024
 LARGE = "---\nname: large\ndescription: Large.\n---\n# Large\n"
+MORE = b"x" * (MOST_HEAD + 100)
 JSON = {"content-type": "application/json"}
 
 
@@ -242,9 +244,26 @@ async def test_nested_json_that_is_short_enough_for_every_door_is_refused(
     assert put.status_code == 422
 
 
-async def test_a_head_without_bounds_is_refused(target: Target) -> None:
+async def test_a_head_that_is_too_long_is_refused(target: Target) -> None:
     async with Wire.to(target.url) as wire:
-        await wire.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000)
+        await wire.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + MORE + b"\r\n\r\n")
+        refused(await wire.answer(), 400, "invalid_request")
+
+
+async def test_a_head_without_an_end_is_refused(target: Target) -> None:
+    begun = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+    async with Wire.to(target.url) as wire:
+        await wire.send(begun + b"\r\n" + begun + b"X: ")
+        await wire.reader.readuntil(b"ok\n")  # so the beginning of the second one is read too
+        await wire.send(MORE)
+        refused(await wire.answer(), 400, "invalid_request")
+
+
+async def test_what_comes_after_chunks_is_no_header(target: Target) -> None:
+    body = "2\r\n{}\r\n0\r\nHost: evil.example\r\nAuthorization: Bearer x\r\n\r\n"
+    async with Wire.to(target.url) as wire:
+        headers = JSON | {"transfer-encoding": "chunked", "connection": "close"}
+        await wire.ask("POST", "/v1/tools/call", headers, body)
         refused(await wire.answer(), 400, "invalid_request")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ctxmcp import settings
 from ctxmcp.serving import running, serve
@@ -78,14 +78,14 @@ async def test_a_small_answer_is_sent_without_delay(
     sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    made = H11Protocol.connection_made
+    made = HttpToolsProtocol.connection_made
 
-    def note(self: H11Protocol, transport: asyncio.Transport) -> None:
+    def note(self: HttpToolsProtocol, transport: asyncio.Transport) -> None:
         made(self, transport)
         taken = transport.get_extra_info("socket")
         seen.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
-    monkeypatch.setattr(H11Protocol, "connection_made", note)
+    monkeypatch.setattr(HttpToolsProtocol, "connection_made", note)
     async with (
         running(create_app(sqlite_world.registry), "127.0.0.1", 0) as url,
         httpx.AsyncClient() as http,
