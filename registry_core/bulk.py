@@ -7,26 +7,28 @@ what their types make of a value.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Dialect, Insert
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    Prepared = tuple[str, Callable[[Mapping[str, Any]], Any]]
+    Row = Sequence[Any]
+    Prepared = tuple[str, Callable[[Row], Any]]
 
 
 class Bulk:
-    """One insert, to be run with many rows; `names` are those of its parameters in a row."""
+    """One insert, to be run with many rows; `names` are those of its parameters, in their order."""
 
     def __init__(self, statement: Insert, names: Sequence[str]) -> None:
         self._statement = statement
         self._names = list(names)
         self._prepared: dict[str, Prepared] = {}
 
-    async def run(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def run(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         """Insert rows, in their order, in the transaction of `connection`."""
         if not rows:
             return
@@ -38,20 +40,21 @@ class Bulk:
 
     def _prepare(self, dialect: Dialect) -> Prepared:
         compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)
-        fixed: dict[str, Any] = {k: v for k, v in compiled.params.items() if v is not None}
-        processors = {
-            name: process
-            for name, parameter in compiled.binds.items()
-            if (process := parameter.type.dialect_impl(dialect).bind_processor(dialect))
-        }
+        fixed = {k: v for k, v in compiled.params.items() if k not in self._names}
+        names = [*self._names, *fixed]
+        made = [
+            (at, process)
+            for at, name in enumerate(names)
+            if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+        ]
 
-        def named(row: Mapping[str, Any]) -> dict[str, Any]:
-            values = {**fixed, **row}
-            for name, process in processors.items():
-                values[name] = process(values[name])
-            return values
+        def values(row: Row) -> list[Any]:
+            found = [*row, *fixed.values()]
+            for at, process in made:
+                found[at] = process(found[at])
+            return found
 
-        order = compiled.positiontup
-        if order is None:
-            return compiled.string, named
-        return compiled.string, lambda row: tuple(map(named(row).__getitem__, order))
+        if compiled.positiontup is None:
+            return compiled.string, lambda row: dict(zip(names, values(row), strict=True))
+        order = itemgetter(*map(names.index, compiled.positiontup))
+        return compiled.string, lambda row: order(values(row))

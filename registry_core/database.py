@@ -46,6 +46,7 @@ class _Waiting:
     work: Callable[[AsyncConnection], Awaitable[Any]]
     done: asyncio.Future[Any]
     durable: bool
+    quiet: bool
     outcome: Any = None
     failed: BaseException | None = None
 
@@ -60,8 +61,8 @@ class Database:
         self._writers = writers
         self._file = file
         self._durably = writers.execution_options(durable=True)
-        self.committed: Callable[[], None] = _nothing
-        """Called after each commit, on PostgreSQL each try, whoever still waits for it."""
+        self.committed: Callable[[bool], None] = _nothing
+        """Called after each commit, on PostgreSQL each try, with whether all in it was quiet."""
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
@@ -107,9 +108,15 @@ class Database:
                 yield connection
 
     async def write(
-        self, work: Callable[[AsyncConnection], Awaitable[T]], *, durable: bool = False
+        self,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        durable: bool = False,
+        quiet: bool = False,
     ) -> T:
         """Run `work` in one transaction; what it raises undoes all it did and is raised here.
+
+        A `quiet` one changes nothing that anybody keeps in memory.
 
         After a `durable` one a power failure takes back neither it nor anything committed before.
         On SQLite every other may be lost with the last seconds before one, though never in part.
@@ -120,10 +127,10 @@ class Database:
                     async with self._writers.begin() as connection:
                         return await work(connection)
             finally:
-                self.committed()
+                self.committed(quiet)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_on(), name="database writer")
-        waiting = _Waiting(work, asyncio.get_running_loop().create_future(), durable)
+        waiting = _Waiting(work, asyncio.get_running_loop().create_future(), durable, quiet)
         self._queue.put_nowait(waiting)
         result: T = await waiting.done
         return result
@@ -158,7 +165,7 @@ class Database:
                 batch.append(self._queue.get_nowait())
             try:
                 await self._commit(batch)
-                self.committed()
+                self.committed(all(waiting.quiet for waiting in batch))
             except Exception as error:  # noqa: BLE001 - each waiting caller raises it
                 for waiting in batch:
                     waiting.failed = waiting.failed or error
@@ -190,7 +197,7 @@ class Database:
                 await connection.run_sync(_upgrade)
 
 
-def _nothing() -> None:
+def _nothing(quiet: bool) -> None:  # noqa: FBT001 - as it is called
     """Do nothing after a commit: nobody has asked to be told."""
 
 

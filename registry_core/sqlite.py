@@ -6,7 +6,8 @@ thread and then the event loop, which costs more than most statements do.
 - A reader's statement is one hand-over: executed, fetched and closed at once, in the thread.
 - A writer's statements are none: inside the transaction they are a few point queries and inserts
   of some ten microseconds each, and nobody else holds the lock. What may wait is still handed
-  over: `BEGIN IMMEDIATE`, for another process's lock, and the commit, for the disk.
+  over: `BEGIN IMMEDIATE`, for another process's lock, and the commit, for the disk; and what is
+  long, the insert of many rows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+
+    _Run = Callable[[Any, Callable[[], Any]], Awaitable[Any]]
 
 
 @dataclass(slots=True)
@@ -54,9 +57,13 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         return await self._at_once(lambda cursor: cursor.execute(operation, parameters or ()))
 
     async def _executemany_async(self, operation: Any, seq_of_parameters: Any) -> Any:
-        return await self._at_once(lambda cursor: cursor.executemany(operation, seq_of_parameters))
+        return await self._at_once(
+            lambda cursor: cursor.executemany(operation, seq_of_parameters), self._hand_over
+        )
 
-    async def _at_once(self, statement: Callable[[sqlite3.Cursor], Any]) -> Any:
+    async def _at_once(
+        self, statement: Callable[[sqlite3.Cursor], Any], run: _Run | None = None
+    ) -> Any:
         connection: Any = self._connection
 
         def whole() -> tuple[_Outcome, list[Any]]:
@@ -69,12 +76,15 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
                 cursor.close()
 
         async with self._adapt_connection._execute_mutex:  # noqa: SLF001 - as its base does
-            outcome, rows = await self._run(connection, whole)
+            outcome, rows = await (run or self._run)(connection, whole)
         self._cursor = outcome
         self._rows = deque(rows)
         return outcome
 
     async def _run(self, connection: Any, whole: Callable[[], Any]) -> Any:
+        return await self._hand_over(connection, whole)
+
+    async def _hand_over(self, connection: Any, whole: Callable[[], Any]) -> Any:
         return await connection._execute(whole)  # noqa: SLF001 - the only way in
 
 

@@ -27,7 +27,11 @@ class ByPath(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         route = self._found.get(scope["path"])
-        return (Match.NONE, {}) if route is None else route.matches(scope)
+        if route is None:
+            return Match.NONE, {}
+        whole = not route.methods or scope["method"] in route.methods
+        found = {"endpoint": route.endpoint, "path_params": {}}
+        return Match.FULL if whole else Match.PARTIAL, found
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._found[scope["path"]].handle(scope, receive, send)

@@ -58,16 +58,16 @@ class Feed:
         self._log = log
         self._wake = asyncio.Event()
         self.commits = 0
-        """How often this process has committed: who remembers it knows whether to read on."""
+        """How often this process has changed something: who remembers it knows whether to read."""
         self._newest: list[Event] = []  # every event with floor < id <= head
         self._floor = self._head = -1
         self._waiting: list[_Turn] = []
         self._tail: asyncio.Task[None] | None = None
         self._reading = asyncio.Semaphore(READING)
 
-    def wake(self) -> None:
-        """Tell the followers that something was committed."""
-        self.commits += 1
+    def wake(self, quiet: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is called
+        """Tell the followers that something was committed, be it only that a call was noted."""
+        self.commits += not quiet
         self._wake.set()
 
     def follower(self, since: int) -> Follower:

@@ -37,14 +37,19 @@ class Journal:
         self.claimed: set[str] = set()
         """Namespaces seen committed: they never vanish, so nobody has to look again."""
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction; the followers are awake after the commit."""
+    async def write(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], *, quiet: bool = False
+    ) -> T:
+        """Run `work` in one transaction; the followers are awake after the commit.
+
+        A `quiet` one appends no event that stands for a change.
+        """
 
         async def in_order(connection: AsyncConnection) -> T:
             await self.database.serialise(connection)  # ids in commit order, races decided early
             return await work(connection)
 
-        return await self.database.write(in_order)
+        return await self.database.write(in_order, quiet=quiet)
 
     async def append(self, connection: AsyncConnection, draft: Draft) -> int:
         """Write an event in the transaction of `connection`; the id is final if it commits.

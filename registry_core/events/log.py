@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -48,6 +49,7 @@ _PARAMETERS = (
     *("namespace", "package", "private", "payload"),
 )
 _APPEND_ALL = Bulk(_INSERT, _PARAMETERS)
+_parameters = itemgetter(*_PARAMETERS)
 _NEXT_POSITION = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0)).scalar_subquery()
 _APPEND_LEAF = insert(log_leaves).values(position=_NEXT_POSITION)
 
@@ -67,7 +69,7 @@ class EventLog:
         self, connection: AsyncConnection, drafts: Sequence[Draft], at: datetime
     ) -> None:
         """Write events in this order, in the caller's transaction, where nobody needs their ids."""
-        await _APPEND_ALL.run(connection, [_row(draft, at) for draft in drafts])
+        await _APPEND_ALL.run(connection, [_parameters(_row(draft, at)) for draft in drafts])
 
     async def append_leaf(
         self, connection: AsyncConnection, event_id: int, draft: Draft, leaf: Leaf

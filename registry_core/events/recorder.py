@@ -12,7 +12,8 @@ import asyncio
 import logging
 import re
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
@@ -23,7 +24,7 @@ from registry_core.events import Audited
 from registry_core.schema import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,6 +38,7 @@ MOST_WAITING = 10_000
 """Notes that wait for a database which does not answer; more are counted and dropped."""
 
 _COLUMNS = tuple(field.name for field in fields(Audited) if field.name != "id")
+_values: Callable[[Audited], tuple[object, ...]] = attrgetter(*_COLUMNS)
 _WRITE_DOWN = Bulk(insert(audit), _COLUMNS)
 _NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -80,7 +82,7 @@ class Recorder:
             await _WRITE_DOWN.run(connection, [_row(line) for line, _ in waiting])
 
         try:
-            await self._journal.write(work)
+            await self._journal.write(work, quiet=True)
         except Unavailable:
             waiting += self._waiting
             self._waiting = waiting[:MOST_WAITING]
@@ -121,6 +123,9 @@ class Recorder:
         return True
 
 
-def _row(line: Audited) -> dict[str, object]:
-    row = {name: getattr(line, name) for name in _COLUMNS}
-    return row | {"operation": _NOT_TEXT.sub("?", line.operation)}  # the caller named it
+def _row(line: Audited) -> tuple[object, ...]:
+    row = _values(line)
+    if _NOT_TEXT.search(line.operation):  # the caller named it
+        named = replace(line, operation=_NOT_TEXT.sub("?", line.operation))
+        row = _values(named)
+    return row

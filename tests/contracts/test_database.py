@@ -67,12 +67,12 @@ async def test_of_many_writers_at_once_the_failing_ones_undo_themselves_alone(da
 
 
 async def test_a_commit_is_told_although_its_caller_has_gone(database):
-    told = asyncio.Event()
-    database.committed = told.set
+    told: asyncio.Queue[bool] = asyncio.Queue()
+    database.committed = told.put_nowait
     writing = asyncio.create_task(database.write(_insert("one")))
     await asyncio.sleep(0)
     writing.cancel()
-    await told.wait()
+    assert await told.get() is False  # it was not quiet
     assert await _names(database) == (["one"] if database.is_sqlite else [])
 
 
