@@ -44,7 +44,7 @@ CONNECTIONS = 4
 ROUNDS = 7
 SECONDS = 0.5
 TOKEN = "a-token-for-the-real-server"
-UNREACHED = Limits(requests_per_second=10**6, burst=10**6, calls_per_minute=10**9)
+UNREACHED = Limits(requests_per_second=10**6, burst=10**6, calls_per_minute=0)
 
 EMPTY_GET, EMPTY_POST = "empty route, GET", "empty route, POST"
 REAL = "lean-ctx: "
