@@ -22,7 +22,7 @@ from sqlalchemy import func, insert, select, update
 
 from registry_core.errors import Conflict, Invalid, NotFound, TooLarge
 from registry_core.events import EPOCH, Draft
-from registry_core.events.kinds import EventKind
+from registry_core.events.kinds import EventKind, kind_of
 from registry_core.names import shown
 from registry_core.schema import events, sessions
 
@@ -178,7 +178,7 @@ class Sessions:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(newest)).all()
-        shared = (row for row in rows if EventKind(row.kind).consistency != "local")
+        shared = (row for row in rows if kind_of(row.kind).consistency != "local")
         return sum(row.id > seen for row in shared)
 
 

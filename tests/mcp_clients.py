@@ -43,7 +43,7 @@ class Spoken:
     @asynccontextmanager
     async def client(self, era: str, token: str = "", **options: Any) -> AsyncIterator[Client]:
         """Connect the SDK's own client."""
-        async with httpx2.AsyncClient(headers=bearing(token), timeout=30) as http:
+        async with httpx2.AsyncClient(headers=bearing(token), timeout=150) as http:
             transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
             async with Client(transport, mode=ERAS.get(era, era), **options) as client:
                 yield client
@@ -85,7 +85,7 @@ async def speaking(
     app: ASGIApp = create_app(world.registry, access, limits, opened or endpoint.open)
     async with (
         running(app, "127.0.0.1", 0, limits) as url,
-        httpx.AsyncClient(base_url=url, timeout=30) as http,
+        httpx.AsyncClient(base_url=url, timeout=150) as http,
     ):
         yield Spoken(world, url, http, endpoint)
         endpoint.end()

@@ -61,7 +61,7 @@ class Served:
         app = create_app(world.registry, access, limits)
         async with (
             running(app, "127.0.0.1", 0, limits) as url,
-            httpx.AsyncClient(base_url=url, timeout=30) as http,
+            httpx.AsyncClient(base_url=url, timeout=150) as http,
         ):
             yield cls(world, http)
 

@@ -44,7 +44,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """Read to the end of the connection."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(150):
             return await self.reader.read()
 
     async def answer(self) -> httpx.Response:

@@ -16,6 +16,7 @@ import click
 from ctxmcp.terminal import Paper, aligned, one_line
 from registry_core.operation import Model
 from registry_core.operations.advisories import AdvisoryEntry, AdvisoryList
+from registry_core.operations.calls import CallList
 from registry_core.operations.changing import ChannelState, StateNow, VisibilityState, YankState
 from registry_core.operations.download import Located
 from registry_core.operations.inspect import Inspected
@@ -247,6 +248,16 @@ def _advisory(output: AdvisoryEntry, on: Paper) -> Sequence[str]:
         *(f"  sha256 {digest}" for digest in output.sha256),
         *(f"  found on {ref}" for ref in output.affected),
     ]
+
+
+@lines.register(CallList)
+def _calls(output: CallList, on: Paper) -> Sequence[str]:
+    rows = [
+        (_moment(one.at), one.token or "-", one.caller, one.operation, one.outcome, str(one.id))
+        for one in output.calls
+    ]
+    more = [f"older: --before {output.next}"] * bool(output.next)
+    return [*aligned(rows, on), *more] if rows else ["nobody has called anything"]
 
 
 @lines.register(Located)

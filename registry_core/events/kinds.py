@@ -117,3 +117,13 @@ CHANGES = frozenset(
     }
 )
 """Kinds after which what is said of a package may be something else; each is a leaf of the log."""
+
+
+def kind_of(value: str) -> EventKind:
+    """Return the kind of a stored event; one that a newer node has written keeps its name."""
+    try:
+        return EventKind(value)
+    except ValueError:
+        later = str.__new__(EventKind, value)
+        later._name_, later._value_ = value.upper(), value
+        return later

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from registry_core.bulk import Bulk
 from registry_core.events import Draft, Event
-from registry_core.events.kinds import EventKind
+from registry_core.events.kinds import kind_of
 from registry_core.events.leaves import subject_of
 from registry_core.schema import events, log_leaves
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from registry_core.database import Database
+    from registry_core.events.kinds import EventKind
     from registry_core.events.leaves import Leaf
 
 
@@ -158,7 +159,7 @@ class EventLog:
             statement = statement.where(events.c.channel == channel)
         async with self._database.read() as connection:
             return [
-                Counted(row[0], row[1], EventKind(row[2]), *row[3:])
+                Counted(row[0], row[1], kind_of(row[2]), *row[3:])
                 for row in await connection.execute(statement)
             ]
 
@@ -201,4 +202,4 @@ def _row(draft: Draft, at: datetime) -> dict[str, Any]:
 
 
 def _event(row: RowMapping) -> Event:
-    return Event(**{**row, "kind": EventKind(row["kind"])})
+    return Event(**{**row, "kind": kind_of(row["kind"])})

@@ -16,7 +16,7 @@ from dataclasses import fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import BigInteger, insert, literal, select
 
 from registry_core.bulk import Bulk
 from registry_core.errors import RegistryError, Unavailable
@@ -96,6 +96,21 @@ class Recorder:
         """Return lines of the audit log after `position`, oldest first."""
         await self.flush()
         statement = select(audit).where(audit.c.id > position).order_by(audit.c.id).limit(limit)
+        async with self._journal.database.read() as connection:
+            return [Audited(**row) for row in (await connection.execute(statement)).mappings()]
+
+    async def latest(
+        self, *, before: int = 0, token_id: str = "", denied: bool = False, limit: int = 200
+    ) -> Sequence[Audited]:
+        """Return lines of the audit log, newest first: those before an id, where it is given."""
+        await self.flush()
+        statement = select(audit).order_by(audit.c.id.desc()).limit(limit)
+        if before:
+            statement = statement.where(audit.c.id < literal(before, BigInteger))
+        if token_id:
+            statement = statement.where(audit.c.token_id == token_id)
+        if denied:
+            statement = statement.where(~audit.c.allowed)
         async with self._journal.database.read() as connection:
             return [Audited(**row) for row in (await connection.execute(statement)).mappings()]
 

@@ -25,6 +25,7 @@ from registry_core.events import Audited, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
 from registry_core.operations.advisories import advise, advisories
+from registry_core.operations.calls import calls
 from registry_core.operations.changing import channel, deprecate, revoke, unyank, visibility, yank
 from registry_core.operations.download import download
 from registry_core.operations.inspect import inspect
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from registry_core.callers import Caller
     from registry_core.operation import Model, Operation, Surface
     from registry_core.registry import Registry
+
+_LARGE = 64 * 1024
 
 CATALOG: Mapping[str, Operation[Any, Any]] = {
     operation.name: operation
@@ -84,6 +87,7 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         session_list,
         knowledge_remember,
         knowledge_search,
+        calls,
     )
 }
 
@@ -104,9 +108,14 @@ async def invoke(
     name: str,
     arguments: Mapping[str, Any],
     surface: Surface = "remote",
+    arguments_sha256: str = "",
 ) -> Model:
-    """Run an operation by name: look it up, validate, check the scope, run, write it down."""
-    with _written_down(registry, caller, name, digest(arguments)):
+    """Run an operation by name: look it up, validate, check the scope, run, write it down.
+
+    Who has `digest(arguments)` already says so. Raises Invalid where there is none.
+    """
+    known = arguments_sha256 or await _digest_aside(arguments)
+    with _written_down(registry, caller, name, known):
         operation = find(name)
         output: Model = await operation(registry, caller, operation.read(arguments, surface))
         return output
@@ -163,6 +172,12 @@ def _called(caller: Caller, name: str) -> Draft:
         workspace=caller.workspace,
         channel=caller.channel,
     )
+
+
+async def _digest_aside(arguments: Mapping[str, Any]) -> str:
+    """Digest arguments, of which a package may be one, without keeping others waiting."""
+    large = any(isinstance(value, str) and len(value) > _LARGE for value in arguments.values())
+    return await asyncio.to_thread(digest, arguments) if large else digest(arguments)
 
 
 def digest(arguments: Mapping[str, Any]) -> str:

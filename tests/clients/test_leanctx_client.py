@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.clients
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_every_check_of_the_published_client_passes(tmp_path: Path, shared: Path) -> None:
     if importlib.util.find_spec("leanctx") is None:
         pytest.skip("the lean-ctx client is not installed: pip install 'ctxmcp[clients]'")

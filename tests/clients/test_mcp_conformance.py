@@ -30,7 +30,7 @@ from registry_core.publish import publish
 from transports.http import create_app
 from world import World, package
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -81,7 +81,7 @@ def run(command: list[Any], folder: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         cwd=folder,
         env={"HOME": str(folder), "PATH": os.environ["PATH"]},
-        timeout=240,
+        timeout=900,
     )
 
 

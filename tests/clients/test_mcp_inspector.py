@@ -47,7 +47,7 @@ class Inspector:
             check=False,
             cwd=self.folder,
             env={"HOME": str(self.folder), "PATH": os.environ["PATH"]},
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Warning" not in done.stderr

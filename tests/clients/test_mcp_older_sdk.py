@@ -86,7 +86,7 @@ def told(python: Path, tmp_path: Path) -> Any:
         check=False,
         cwd=tmp_path,
         env=inherited,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -97,7 +97,7 @@ def accept(project: Path, key: str) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     keys: list[str] = json.loads(ran.stdout)["keys"]
     return keys

@@ -64,7 +64,7 @@ async def test_kill_9_amid_a_thousand_publishes_loses_nothing_acknowledged(tmp_p
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
         headers={"authorization": f"Bearer {token}"},
-        timeout=60,  # the first publish waits until the new home has compiled the secret rules
+        timeout=300,  # the first publish waits until the new home has compiled the secret rules
     ) as client:
         await _answering(client, server)
 

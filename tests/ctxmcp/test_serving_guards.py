@@ -57,7 +57,7 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[str]:
         yield re.search(r":(\d+) ", process.stderr.readline())[1]  # type: ignore[index]
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=150)
         assert process.returncode == 0
 
 

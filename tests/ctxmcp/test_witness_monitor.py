@@ -272,7 +272,7 @@ async def test_the_commands_end_as_they_say(world: World, tmp_path: Path) -> Non
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
             env=environment,
         )
         return done.returncode, json.loads(done.stdout)
@@ -316,7 +316,7 @@ async def test_a_registry_that_was_set_back_is_refused_on_the_command_line(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
             env={
                 **os.environ,
                 "HOME": str(tmp_path / "home"),

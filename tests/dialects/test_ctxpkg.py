@@ -587,6 +587,6 @@ async def test_what_another_process_publishes_is_seen(online: Served) -> None:
     database = f"sqlite+aiosqlite:///{served.world.folder / 'registry.sqlite3'}"
     async with World.open(database, served.world.folder) as other:
         await other.publish("@acme/review", "2.0.0")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(150):
             while "2.0.0" not in await versions(served):
                 pass

@@ -55,7 +55,7 @@ def run(name: str, *arguments: str, cwd: Path, env: Mapping[str, str], code: int
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -38,6 +38,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the blocks use curl")
 def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
     assert len(SHELL) >= 4
@@ -50,7 +51,7 @@ def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
             capture_output=True,
             check=False,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout
@@ -65,7 +66,7 @@ def test_every_python_block_runs(environment, tmp_path):
     assert blocks
     for block in blocks:
         subprocess.run(
-            [sys.executable, "-c", block], cwd=tmp_path, env=environment, check=True, timeout=60
+            [sys.executable, "-c", block], cwd=tmp_path, env=environment, check=True, timeout=300
         )
 
 

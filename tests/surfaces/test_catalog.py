@@ -44,7 +44,7 @@ async def _command(world: World, *words: str) -> str:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
             env={**os.environ, "HOME": str(world.folder)},
         ).stdout
 

@@ -194,7 +194,7 @@ async def test_a_follower_sees_what_another_process_wrote(sqlite_world: World) -
         await about_package(other)
     assert (await answers.get(("a",), about=ABOUT, make=make)).body == b"1"
     following = asyncio.create_task(answers.follow())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(150):
         # Nothing in this process tells of the write: there is no event to wait for.
         while (await answers.get(("a",), about=ABOUT, make=make)).body == b"1":  # noqa: ASYNC110
             await asyncio.sleep(0)

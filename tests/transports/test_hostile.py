@@ -68,7 +68,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     assert first.startswith("ctxmcp serves http://127.0.0.1:"), first
     yield Target(process, first.split()[2], token)
     process.send_signal(signal.SIGTERM)
-    out, rest = process.communicate(timeout=30)
+    out, rest = process.communicate(timeout=150)
     assert (process.returncode, out, rest) == (0, "", "")
 
 
@@ -84,7 +84,7 @@ async def _filled(folder: Path) -> str:
 async def http(target: Target) -> AsyncIterator[httpx.AsyncClient]:
     """A client; whatever it does, the server answers and has complained of nothing after it."""
     # Loading certificates, which nobody needs here, would take longer than most of the tests.
-    async with httpx.AsyncClient(base_url=target.url, timeout=30, verify=False) as client:
+    async with httpx.AsyncClient(base_url=target.url, timeout=150, verify=False) as client:
         yield client
         assert (await client.get("/health")).text == "ok\n"
         assert (await client.post("/v1/tools/call", json={"name": "search"})).status_code == 200

@@ -477,7 +477,7 @@ async def test_open_streams_end_in_order_when_the_server_stops(sqlite_world: Wor
 
         async def listen() -> None:
             async with (
-                httpx.AsyncClient(base_url=spoken.url, timeout=30) as http,
+                httpx.AsyncClient(base_url=spoken.url, timeout=150) as http,
                 Spoken(spoken.world, spoken.url, http).client(ERAS[1]) as client,
                 client.listen(resource_subscriptions=["ctx://acme/review"]) as changes,
             ):
@@ -497,7 +497,7 @@ async def _stand(spoken: Spoken, session: str, stands: anyio.Event) -> None:
     """Keep the older era's standing stream open until the server ends it."""
     named = {"accept": "text/event-stream", "mcp-session-id": session}
     async with (
-        httpx.AsyncClient(base_url=spoken.url, timeout=30) as http,
+        httpx.AsyncClient(base_url=spoken.url, timeout=150) as http,
         http.stream("GET", "/mcp", headers=named) as response,
     ):
         stands.set()

@@ -28,7 +28,7 @@ async def said(served: Served, request: bytes, *, then: bytes = b"") -> bytes:
         await writer.drain()
         writer.write(then)
         await writer.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(150):
             return await reader.read()
     finally:
         writer.close()

@@ -287,7 +287,7 @@ def test_the_real_client_finds_what_is_written_valid(tmp_path: Path, kind):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert said.stdout.startswith("VALID"), said.stdout + said.stderr
     assert said.stdout.count("pass") == 4

@@ -174,11 +174,11 @@ _asked_before = functools.lru_cache(maxsize=256)(_asked)
 
 async def _say(state: Opened, caller: Caller, asked: _Asked) -> tuple[Answer, bool]:
     """Return what the tool says, and whether it had been said before."""
-    name, arguments = asked.name, asked.arguments
-    if not isinstance(arguments, dict):
+    name = asked.name
+    if not isinstance(asked.arguments, dict):
         raise Invalid("arguments must be an object")
     operation = CATALOG.get(name)
-    make = functools.partial(_said, state.registry, caller, name, arguments)
+    make = functools.partial(_said, state.registry, caller, asked)
     if operation is None or not operation.cacheable:
         return await make(), False
     key = ("call", name, asked.digest, _sight(caller))
@@ -196,11 +196,11 @@ def _sight(caller: Caller) -> str:
     return told + ("*" if readable is None else " ".join(sorted(readable)))
 
 
-async def _said(
-    registry: Registry, caller: Caller, name: str, arguments: Mapping[str, Any]
-) -> Answer:
+async def _said(registry: Registry, caller: Caller, asked: _Asked) -> Answer:
     """Run the operation and encode what it returns: members of an object without its braces."""
-    output = await invoke(registry, caller, name, arguments)
+    output = await invoke(
+        registry, caller, asked.name, asked.arguments, arguments_sha256=asked.digest
+    )
     text = output.model_dump_json()
     quoted = json.dumps(text, ensure_ascii=False)
     body = (
