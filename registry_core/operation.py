@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Model(BaseModel):
     """What goes into and comes out of operations: frozen, and nothing unknown is taken."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
 
 G = TypeVar("G", bound=Model)
