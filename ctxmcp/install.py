@@ -4,7 +4,8 @@
               the policies, and the keys that were believed so far
     fetch     under the planned size, a few at once
     verify    digest, then the registry's own checks, under the planned name, version and signer,
-              that it needs what was planned for it, then what the policies ask of each package
+              that it needs what was planned for it, then what the policies ask of each package,
+              and that the registry's status knows none of its files to be bad
     stage     every file on the project's disk, in a folder that no agent host watches
     decide    against what stands there; a conflict ends here, and nothing was written
     move      the lock says what may be old or new, the files are renamed, the lock says what is
@@ -16,9 +17,9 @@ installation goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -100,15 +101,16 @@ async def install(
     with staging.alone(site.project):
         lock = locking.read(site.project)
         plan = await planning.plan(
-            connection,
+            planning.Source(connection, memory, wish.now),
             wish.refs,
             lock,
-            memory,
             frozen=wish.frozen,
             include_held=wish.include_held,
         )
-        wish.policies.check_plan(plan.releases, wish.now)
+        wish.policies.check_plan(plan, wish.now)
         pins, broken = await continuity.check(connection, plan.releases, lock, wish.now)
+        if plan.standing is not None:
+            await plan.standing.check(plan.releases)
         told = Installation(
             plan=[release.model_copy(update={"log": None}) for release in plan.releases],
             proven=plan.proven,
@@ -166,6 +168,8 @@ class _Fetched:
 
     staged: Staged
     notes: tuple[str, ...]
+    digests: tuple[str, ...]
+    """Of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,8 @@ class _Bench:
             log=self.plan.proof(planned),
         )
         what = {file.target: file.what for file in layout.files}
-        return _Fetched(Staged(entry, what), layout.notes)
+        digests = tuple(file.sha256 for file in package.candidate.files)
+        return _Fetched(Staged(entry, what), layout.notes, digests)
 
     def _staged(self, layout: Layout) -> dict[str, str]:
         put, link = self.stage.put, self.stage.link
@@ -237,7 +242,9 @@ async def _fetch_all(
         nonlocal done
         async with turns:
             data = await connection.artifact(planned.url, planned.sha256, planned.size)
-            fetched = await asyncio.to_thread(bench.prepare, planned, data)
+            fetched = await _to_the_end(asyncio.to_thread(bench.prepare, planned, data))
+            if bench.plan.standing is not None:
+                await bench.plan.standing.check_files(planned, fetched.digests)
         done += 1
         await _tell(progress, done, len(plan), planned.ref)
         return fetched
@@ -248,6 +255,16 @@ async def _fetch_all(
     except ExceptionGroup as found:
         raise found.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def _to_the_end(work: Coroutine[Any, Any, _Fetched]) -> _Fetched:
+    """Wait for a thread also when cancelled: it writes into a folder that is about to go."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _tell(progress: Progress | None, done: int, total: int, message: str) -> None:

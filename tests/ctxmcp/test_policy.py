@@ -77,9 +77,9 @@ async def test_a_release_has_to_have_its_age(here: Machine):
     await here.publish("@acme/review")
     published = here.registry.clock()
     there = rules(here, 'minimum_age = "3d"')
-    there.desk._clock = lambda: published + timedelta(hours=71)
+    there.at(published + timedelta(hours=71))
     assert "71 hours" in await refused(there, "@acme/review", "minimum_age")
-    there.desk._clock = lambda: published + timedelta(hours=73)
+    there.at(published + timedelta(hours=73))
     assert (await there.install("@acme/review")).installed
 
 
