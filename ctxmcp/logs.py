@@ -33,7 +33,7 @@ from registry_core.errors import Invalid, RegistryError, Tampered, Unproven
 from registry_core.events.leaves import Leaf
 from registry_core.names import Reference, shown
 from registry_core.operations.install import MOST_SEEN
-from registry_core.transparency import checkpoints
+from registry_core.transparency import checkpoints, status
 from registry_core.transparency.merkle import is_consistent
 from registry_core.transparency.notes import Verifier
 from registry_core.transparency.proofs import Proof, read_hashes
@@ -63,8 +63,11 @@ class Known:
     """The status note that was shown last."""
 
     def read(self) -> Checkpoint:
-        """Return the checkpoint. Raises Invalid, Tampered."""
-        return checkpoints.read(_bytes(self.checkpoint), Verifier.parse(self.key)).checkpoint
+        """Return the checkpoint, with the status note verified. Raises Invalid, Tampered."""
+        key = Verifier.parse(self.key)
+        if self.status:
+            status.read(_bytes(self.status), key)
+        return checkpoints.read(_bytes(self.checkpoint), key).checkpoint
 
 
 class Memory:
@@ -157,8 +160,8 @@ class Demand:
         mine = [log.key for registry, log in locked if registry == memory.base]
         keys = dict.fromkeys([*(seen.key for seen in remembered), *mine])
         trees = [*remembered, *_largest((log for _, log in locked), first=keys)]
-        status = known.status if known else ""
-        return cls(memory.registry, tuple(keys), tuple(trees[:MOST_SEEN]), status)
+        note = known.status if known else ""
+        return cls(memory.registry, tuple(keys), tuple(trees[:MOST_SEEN]), note)
 
     def seen(self) -> list[int]:
         """Return the sizes of the trees that the log has to have grown from."""
