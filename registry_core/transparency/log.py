@@ -29,6 +29,7 @@ from registry_core.errors import (
     Internal,
     Invalid,
     NotFound,
+    RegistryError,
     Tampered,
     Unavailable,
 )
@@ -63,6 +64,9 @@ MOST_KEPT = 256
 
 MOST_AHEAD = 60
 """Seconds that the clock of a witness may be ahead."""
+
+MINUTE = 60.0
+"""Seconds between two looks whether it is time for a status note."""
 
 _CHUNK = 8 * WIDTH
 """Leaves that are read at a time."""
@@ -173,6 +177,18 @@ class Log:
             self._status = (await self._issuing.current(signed.checkpoint)).note
             self._asked = now
         return self._status
+
+    async def stay_current(self) -> None:
+        """Issue the note whenever it is time to, also where nobody asks for it here; never ends.
+
+        So its copy is fresh where something else serves the files.
+        """
+        while True:
+            try:
+                await self.status()
+            except RegistryError as error:
+                _log.warning("no status note can be issued: %s", error)
+            await asyncio.sleep(MINUTE)
 
     async def standing(self, day: str, digest: str) -> bytes:
         """Return a part of the list that the status note is about. Raises NotFound."""

@@ -242,6 +242,31 @@ async def test_a_crash_after_the_note_is_kept_loses_nothing(world: World) -> Non
     assert (await crashing.view()).status == (await log.view()).status
 
 
+async def test_a_server_issues_it_unasked_and_goes_on_where_it_could_not(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("registry_core.transparency.log.MINUTE", 0)
+    old, written = sqlite_world.registry.transparency, asyncio.Event()
+
+    class Failing(Broken):
+        async def replace(self, path: str, data: bytes) -> None:
+            if path == "status":
+                self._path = "" if written.is_set() else path
+                written.set()
+            await super().replace(path, data)
+
+    log = Log(sqlite_world.registry.journal, Failing(old._files, "none"), old._signer)
+    working = asyncio.create_task(log.stay_current())
+    await written.wait()
+    while not log._status:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert "no status note can be issued: the object store does not take" in caplog.text
+    assert (await log.view()).status == log._status
+
+
 async def test_a_note_of_another_key_is_not_taken_over(world: World) -> None:
     log = world.registry.transparency
     note = await said(log)
