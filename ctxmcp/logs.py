@@ -92,7 +92,7 @@ class Memory:
         try:
             known = Known(**json.loads(data))
             known.read()
-        except (ValueError, TypeError, RecursionError, RegistryError):
+        except (ValueError, TypeError, AttributeError, RecursionError, RegistryError):
             raise Invalid(
                 f"{self.file} is not what this program wrote there", hint="Restore or delete it."
             ) from None

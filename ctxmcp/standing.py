@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,7 +26,7 @@ from registry_core.transparency import notes, status
 from registry_core.transparency.merkle import is_consistent
 from registry_core.transparency.notes import Verifier
 from registry_core.transparency.proofs import Proof, read_hashes
-from registry_core.transparency.status import MOST_PART, Entry, Status, seal
+from registry_core.transparency.status import MOST_AHEAD, MOST_PART, Entry, Status, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from registry_core.errors import Unproven
     from registry_core.operations.install import Planned, Shown
     from registry_core.transparency.checkpoints import Checkpoint
-
-MOST_AHEAD = timedelta(minutes=5)
-"""How far the registry's clock may be ahead of this machine's."""
 
 LONGEST = timedelta(days=7)
 """How long a note is believed, whatever it says itself."""
@@ -118,6 +115,8 @@ class Standing:
 
     refused: Callable[[Tampered], Unproven]
     """Makes of what was found out an error with evidence."""
+    known: dict[str, frozenset[Entry]] = field(default_factory=dict, repr=False)
+    """Parts that were read, by their digests."""
 
     async def check(self, releases: Iterable[Planned]) -> None:
         """Refuse a release that was taken back. Raises Unproven, Unavailable."""
@@ -149,16 +148,20 @@ class Standing:
 
         async def one(digest: str) -> frozenset[Entry]:
             async with turns:
-                try:
-                    return self.said.read_part(digest, await self._part(digest))
-                except (Invalid, NotFound, Tampered) as error:
-                    what = "the list of the status note"
-                    found = error.message
-                    raise self.refused(Tampered(what, expected="one", found=found)) from error
+                if digest not in self.known:
+                    self.known[digest] = await self._read_part(digest)
+                return self.known[digest]
 
         needed = {self.said.part_of(subject) for subject in wanted} - {_EMPTY}
         read = await asyncio.gather(*map(one, sorted(needed)))
         return [entry for part in read for entry in part if entry.subject in wanted]
+
+    async def _read_part(self, digest: str) -> frozenset[Entry]:
+        try:
+            return self.said.read_part(digest, await self._part(digest))
+        except (Invalid, NotFound, Tampered) as error:
+            what, found = "the list of the status note", error.message
+            raise self.refused(Tampered(what, expected="one to read", found=found)) from error
 
     async def _part(self, digest: str) -> bytes:
         """Return a part as it is kept, or fetch and keep it."""

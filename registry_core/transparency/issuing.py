@@ -7,7 +7,8 @@
     copy    `status`, for who serves the files with something else
 
 So every node and every restart goes on with the note that was issued last, and none is ever issued
-with an earlier time. Where the list is long, a change waits up to `PATIENCE` for the next note.
+with an earlier time, or of a smaller tree. Where the list is long, a change waits up to `PATIENCE`
+for the next note.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy import delete, exists, insert, select
 from registry_core.errors import Invalid, NotFound, Tampered
 from registry_core.schema import log_leaves, log_status
 from registry_core.transparency import listing, status
-from registry_core.transparency.status import Status
+from registry_core.transparency.status import MOST_AHEAD, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,17 +133,18 @@ class Issuing:
             return await self._kept(connection)
 
     async def _kept(self, connection: AsyncConnection) -> Issued | None:
-        """Read the row; None where there is none, or it was signed by another key."""
+        """Read the row; None where there is none, or another key or a wrong clock has made it."""
         row = (await connection.execute(_NEWEST)).one_or_none()
         if row is None:
             return None
-        if self._issued is not None and self._issued.note == row.note:
-            return self._issued
-        try:
-            said = status.read(row.note.encode(), self._signer.verifier)
-        except (Invalid, Tampered):
-            return None
-        return Issued(row.note, said, row.before)
+        found = self._issued
+        if found is None or found.note != row.note:
+            try:
+                said = status.read(row.note.encode(), self._signer.verifier)
+            except (Invalid, Tampered):
+                return None
+            found = Issued(row.note, said, row.before)
+        return None if found.status.issued > self._journal.now() + MOST_AHEAD else found
 
     async def _is_due(self, issued: Issued, size: int) -> bool:
         now = self._journal.now()
@@ -198,6 +200,7 @@ class Issuing:
             made = Status(tree, issued, issued + self._terms.expires, digests)
             return Issued(str(made.sign(self._signer)), made)
         issued = max(issued, there.status.issued + _TICK)
+        tree = max(tree, there.status.tree, key=lambda one: one.size)  # of a node that knows more
         made = Status(tree, issued, issued + self._terms.expires, digests)
         before = there.before if there.status.day == made.day else there.status.day
         return Issued(str(made.sign(self._signer)), made, before)

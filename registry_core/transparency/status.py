@@ -33,7 +33,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from registry_core.errors import Invalid, Tampered
 from registry_core.names import shown
@@ -44,6 +44,9 @@ from registry_core.transparency.notes import Note, Signer, Verifier
 MOST_PARTS = 256
 MOST_PART = 8 * 1024 * 1024
 """Bytes of a part; with the usual lines that is a list of twenty million."""
+
+MOST_AHEAD = timedelta(minutes=5)
+"""How far a note may be ahead of the clock; nobody believes one that is more."""
 
 _HEAD = "ctxmcp status 1"
 _FEW = 512

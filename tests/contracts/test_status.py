@@ -151,12 +151,31 @@ async def test_a_note_is_issued_every_hour_and_whenever_the_list_changes(world: 
     await world.registry.packages.yank(REVIEW, ONE, "", OWNER)
     third = await said(log)
     assert third.issued > second.issued
-    # The clock goes back, the notes never do.
-    turn(world, first.issued - timedelta(days=2))
+    # The clock goes back a little, the notes never do.
+    turn(world, third.issued - timedelta(minutes=2))
     await world.registry.packages.unyank(REVIEW, ONE, "", OWNER)
     fourth = await said(log)
     assert fourth.issued > third.issued
     assert await said(again(world)) == fourth
+    # By a clock that was wrong altogether, nobody has believed them.
+    turn(world, right := first.issued - timedelta(days=2))
+    assert (await said(log)).issued == right
+    assert (await said(again(world))).issued == right
+
+
+async def test_a_node_that_has_fallen_behind_issues_no_note_of_a_smaller_tree(
+    world: World,
+) -> None:
+    log, start = world.registry.transparency, world.registry.clock()
+    old = (await log.catch_up()).checkpoint
+    await world.publish("@acme/review")
+    turn(world, start + timedelta(hours=2))
+    note = await said(log)
+    turn(world, start + timedelta(hours=4))
+    behind = Issuing(world.registry.journal, log._files, log._signer, Terms())
+    issued = (await behind.current(old)).status
+    assert (issued.issued > note.issued, issued.tree) == (True, note.tree)
+    assert issued.tree.size > old.size
 
 
 async def test_a_restart_and_another_node_go_on_with_the_same_note(world: World) -> None:

@@ -17,7 +17,7 @@ from ctxmcp.cli.endings import Ending, ending
 from ctxmcp.desk import Desk
 from ctxmcp.logs import Memory
 from ctxmcp.remote import Remote
-from ctxmcp.standing import MOST_AHEAD, read
+from ctxmcp.standing import read
 from registry_core.callers import OWNER
 from registry_core.errors import NotFound, Unproven
 from registry_core.names import PackageName, Version
@@ -28,7 +28,7 @@ from registry_core.packages.advisories import Warned
 from registry_core.signing import SigningKey
 from registry_core.transparency import status
 from registry_core.transparency.notes import MOST_BYTES, Signer
-from registry_core.transparency.status import Entry, Status
+from registry_core.transparency.status import MOST_AHEAD, Entry, Status
 from served import Served
 from world import KEY, World
 
