@@ -45,6 +45,9 @@ class Connection(Protocol):
     async def artifact(self, url: str, sha256: str, size: int) -> bytes:
         """Return the bytes behind the URL of a plan, at most `size` of them, not yet verified."""
 
+    async def standing(self, day: str, digest: str) -> bytes:
+        """Return a part of the list that the registry's status note is about, not verified."""
+
     async def publish(self, artifact: bytes, *, dry_run: bool) -> PublishedRelease:
         """Publish the bytes of a signed .ctxpkg."""
 
@@ -86,6 +89,9 @@ class Embedded:
 
     async def artifact(self, url: str, sha256: str, size: int) -> bytes:
         return await self._registry.blobs.get(sha256)
+
+    async def standing(self, day: str, digest: str) -> bytes:
+        return await self._registry.transparency.standing(day, digest)
 
     async def publish(self, artifact: bytes, *, dry_run: bool) -> PublishedRelease:
         return await publish_bytes(self._registry, self._caller, artifact, dry_run=dry_run)

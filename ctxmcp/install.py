@@ -4,7 +4,8 @@
               the policies, and the keys that were believed so far
     fetch     under the planned size, a few at once
     verify    digest, then the registry's own checks, under the planned name, version and signer,
-              that it needs what was planned for it, then what the policies ask of each package
+              that it needs what was planned for it, then what the policies ask of each package,
+              and that the registry's status knows none of its files to be bad
     stage     every file on the project's disk, in a folder that no agent host watches
     decide    against what stands there; a conflict ends here, and nothing was written
     move      the lock says what may be old or new, the files are renamed, the lock says what is
@@ -101,15 +102,16 @@ async def install(
     with staging.alone(site.project):
         lock = locking.read(site.project)
         plan = await planning.plan(
-            connection,
+            planning.Source(connection, memory, wish.now),
             wish.refs,
             lock,
-            memory,
             frozen=wish.frozen,
             include_held=wish.include_held,
         )
-        wish.policies.check_plan(plan.releases, wish.now)
+        wish.policies.check_plan(plan, wish.now)
         pins, broken = await continuity.check(connection, plan.releases, lock, wish.now)
+        if plan.standing is not None:
+            await plan.standing.check(plan.releases)
         told = Installation(
             plan=[release.model_copy(update={"log": None}) for release in plan.releases],
             proven=plan.proven,
@@ -167,6 +169,8 @@ class _Fetched:
 
     staged: Staged
     notes: tuple[str, ...]
+    digests: tuple[str, ...]
+    """Of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,8 @@ class _Bench:
             log=self.plan.proof(planned),
         )
         what = {file.target: file.what for file in layout.files}
-        return _Fetched(Staged(entry, what), layout.notes)
+        digests = tuple(file.sha256 for file in package.candidate.files)
+        return _Fetched(Staged(entry, what), layout.notes, digests)
 
     def _staged(self, layout: Layout) -> dict[str, str]:
         put, link = self.stage.put, self.stage.link
@@ -239,6 +244,8 @@ async def _fetch_all(
         async with turns:
             data = await connection.artifact(planned.url, planned.sha256, planned.size)
             fetched = await _to_its_end(bench.prepare, planned, data)
+            if bench.plan.standing is not None:
+                await bench.plan.standing.check_files(planned, fetched.digests)
         done += 1
         await _tell(progress, done, len(plan), planned.ref)
         return fetched

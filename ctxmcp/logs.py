@@ -6,15 +6,17 @@ has only grown. Nothing of it is believed:
     the key         is the one that signed before
     the log         has grown from the largest tree that this machine, or the project's lock, knows
     each release    is a leaf of it, which says the same name, version, digest, kind and signer
+    its status      is what it signed last, and has not expired (`ctxmcp.standing`)
 
-A registry that never showed a log is used without one; one that did has to show it for ever. What
-fails raises Unproven, and what the registry has signed is kept as evidence. A lock may come from
-another machine, so two people to whom a registry shows two histories find out by sharing a project.
+A registry that never showed a log is used without one; one that did has to show it for ever, and
+so with its status note. What fails raises Unproven, and what the registry has signed is kept as
+evidence. A lock may come from another machine, so two people to whom a registry shows two histories
+find out by sharing a project.
 
 The memory is one file for each registry in the user's state folder:
 
     { "registry": "https://packages.example/api", "key": "packages.example/log+..",
-      "checkpoint": "packages.example/log\n.." }
+      "checkpoint": "packages.example/log\n..", "status": "ctxmcp status 1\n.." }
 """
 
 from __future__ import annotations
@@ -26,17 +28,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ctxmcp import staging
+from ctxmcp import staging, standing
 from registry_core.errors import Invalid, RegistryError, Tampered, Unproven
 from registry_core.events.leaves import Leaf
 from registry_core.names import Reference, shown
 from registry_core.operations.install import MOST_SEEN
-from registry_core.transparency import checkpoints
+from registry_core.transparency import checkpoints, status
 from registry_core.transparency.merkle import is_consistent
 from registry_core.transparency.notes import Verifier
 from registry_core.transparency.proofs import Proof, read_hashes
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from ctxmcp.lock import Lock, Proven
@@ -56,10 +59,15 @@ class Known:
     registry: str
     key: str
     checkpoint: str
+    status: str = ""
+    """The status note that was shown last."""
 
     def read(self) -> Checkpoint:
-        """Return the checkpoint. Raises Invalid, Tampered."""
-        return checkpoints.read(_bytes(self.checkpoint), Verifier.parse(self.key)).checkpoint
+        """Return the checkpoint, with the status note verified. Raises Invalid, Tampered."""
+        key = Verifier.parse(self.key)
+        if self.status:
+            status.read(_bytes(self.status), key)
+        return checkpoints.read(_bytes(self.checkpoint), key).checkpoint
 
 
 class Memory:
@@ -70,6 +78,7 @@ class Memory:
         self.registry = registry
         self.base = base
         self.file = folder / "logs" / f"{name}.json"
+        self.standing = folder / "standing" / name
 
     def read(self) -> Known | None:
         """Return what is known, None where nothing is. Raises Invalid."""
@@ -83,7 +92,7 @@ class Memory:
         try:
             known = Known(**json.loads(data))
             known.read()
-        except (ValueError, TypeError, RecursionError, RegistryError):
+        except (ValueError, TypeError, AttributeError, RecursionError, RegistryError):
             raise Invalid(
                 f"{self.file} is not what this program wrote there", hint="Restore or delete it."
             ) from None
@@ -140,6 +149,8 @@ class Demand:
     keys: tuple[str, ...]
     """The keys that it has signed with before: one, where all is well."""
     trees: tuple[Seen, ...]
+    status: str = ""
+    """The status note that is remembered."""
 
     @classmethod
     def of(cls, memory: Memory, known: Known | None, lock: Lock) -> Demand:
@@ -149,25 +160,26 @@ class Demand:
         mine = [log.key for registry, log in locked if registry == memory.base]
         keys = dict.fromkeys([*(seen.key for seen in remembered), *mine])
         trees = [*remembered, *_largest((log for _, log in locked), first=keys)]
-        return cls(memory.registry, tuple(keys), tuple(trees[:MOST_SEEN]))
+        note = known.status if known else ""
+        return cls(memory.registry, tuple(keys), tuple(trees[:MOST_SEEN]), note)
 
     def seen(self) -> list[int]:
         """Return the sizes of the trees that the log has to have grown from."""
         return sorted({seen.tree.size for seen in self.trees})
 
-    def check(self, answer: Installation) -> Known | None:
+    def check(self, answer: Installation, now: datetime) -> Known | None:
         """Return what is known after an answer; None of a registry without a log."""
         if answer.log is None:
             self._check_none_before()
             return None
         try:
-            return self._checked(answer, answer.log)
+            return self._checked(answer, answer.log, now)
         except Unproven:
             raise
         except (Invalid, Tampered) as error:
             self._unproven(str(error), "a proof that holds", "none", answer.log)
 
-    def _checked(self, answer: Installation, log: Shown) -> Known:
+    def _checked(self, answer: Installation, log: Shown, now: datetime) -> Known:
         for key in self.keys:
             if key != log.key:
                 self._unproven(f"the key of the log of {self.registry}", key, log.key, log)
@@ -178,7 +190,11 @@ class Demand:
                 self._check_growth(seen.tree, tree, log)
         for release in answer.plan:
             self._check_release(release, verifier, log)
-        return Known(self.registry, log.key, log.checkpoint)
+        try:
+            standing.check_note(log, tree, self.status, now)
+        except Tampered as error:
+            raise self.unproven(error, log) from None
+        return Known(self.registry, log.key, log.checkpoint, log.status)
 
     def _check_none_before(self) -> None:
         for key in self.keys:
@@ -203,16 +219,24 @@ class Demand:
             what = f"the checkpoint in the proof of {release.ref}"
             self._unproven(what, answer.checkpoint, proof.checkpoint, answer)
 
-    def _unproven(self, what: str, expected: str, found: str, log: Shown | None) -> NoReturn:
-        now = json.dumps(log.model_dump(), indent=2) if log else "(no log is shown)"
-        evidence = f"registry: {self.registry}\n{what}\nexpected: {expected}\nfound: {found}\n"
-        evidence += "".join(f"\n--- seen\n{seen.note}" for seen in self.trees)
-        raise Unproven(
-            what,
-            expected=_short(expected),
-            found=_short(found),
-            evidence=f"{evidence}\n--- now\n{now}\n",
+    def unproven(self, error: Tampered, log: Shown | None) -> Unproven:
+        """Return what was found out as something that the registry has to answer for."""
+        found = error.what, error.expected, error.found
+        return Unproven(
+            error.what,
+            expected=_short(error.expected),
+            found=_short(error.found),
+            evidence=self._evidence(*found, log),
         )
+
+    def _unproven(self, what: str, expected: str, found: str, log: Shown | None) -> NoReturn:
+        raise self.unproven(Tampered(what, expected=expected, found=found), log)
+
+    def _evidence(self, what: str, expected: str, found: str, log: Shown | None) -> str:
+        now = json.dumps(log.model_dump(), indent=2) if log else "(no log is shown)"
+        said = f"registry: {self.registry}\n{what}\nexpected: {expected}\nfound: {found}\n"
+        seen = [*(tree.note for tree in self.trees), *([self.status] if self.status else [])]
+        return said + "".join(f"\n--- seen\n{note}" for note in seen) + f"\n--- now\n{now}\n"
 
 
 def _largest(proofs: Iterable[Proven], first: Iterable[str]) -> list[Seen]:

@@ -3,7 +3,9 @@
     activity     anything in a namespace that is watched
     duplicate    a name and version that was published before, in any namespace
     key          a release in a watched namespace (in any, where none is) that is signed by a key
-                 which is not among those given; or, where none is given, not the one before
+                 which is not among those given; or, where none is given, no key in use by the
+                 namespace's chain in the log, or without a chain not that of the release before
+    chain        a change of a namespace's keys that does not follow the one before it
 
 The leaves are believed because they lead to the root that the log has signed, from the tree that
 was read the last time on: a log that changes or drops a leaf is found out here, with evidence.
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ from ctxmcp.logs import Known, Memory
 from ctxmcp.witnessing import pinned
 from registry_core.errors import Invalid, RegistryError, Unproven
 from registry_core.events.leaves import Leaf
+from registry_core.keys import MOST_LINKS
 from registry_core.operation import Model
 from registry_core.transparency import notes
 from registry_core.transparency.checkpoints import read
@@ -44,10 +47,15 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS tree (known TEXT NOT NULL, tiles TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS releases (ref TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS signers (namespace TEXT PRIMARY KEY, key TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chains (namespace TEXT PRIMARY KEY, seq INTEGER, digest TEXT);
+CREATE TABLE IF NOT EXISTS keys (
+    namespace TEXT, key TEXT, standing TEXT, PRIMARY KEY (namespace, key)
+);
 """
 MOST_ALARMS = 10_000
 
 _PUBLISHED = frozenset({"package_published", "release_held"})
+_IN_USE = "in use"
 
 
 class Alarm(Model):
@@ -132,9 +140,13 @@ class _Reader:
             return
         if self._watched(said):
             self._alarm("activity", position, said)
+        found: Iterable[tuple[str, str]] = ()
         if said.get("event") in _PUBLISHED:
-            for alarm, detail in (*self._duplicate(position, said), *self._stranger(said)):
-                self._alarm(alarm, position, said, detail)
+            found = (*self._duplicate(position, said), *self._stranger(said))
+        elif "prev" in said:
+            found = self._chained(said)
+        for alarm, detail in found:
+            self._alarm(alarm, position, said, detail)
 
     def _watched(self, said: Mapping[str, Any]) -> bool:
         return said.get("namespace") in self.watch.namespaces
@@ -157,8 +169,37 @@ class _Reader:
             return
         if self.watch.keys and signer not in self.watch.keys:
             yield "key", f"signed by {signer}, which is none of the keys that were given"
-        elif not self.watch.keys and before and before[0] != signer:
-            yield "key", f"signed by {signer}, the release before by {before[0]}"
+        elif not self.watch.keys:
+            wrong = self._wrong(namespace, signer, before[0] if before else signer)
+            if wrong:
+                yield "key", f"signed by {signer}, {wrong}"
+
+    def _wrong(self, namespace: str, signer: str, before: str) -> str:
+        """Say what is wrong with a signer, by the chain of its namespace if there is one."""
+        keys = dict(
+            self.database.execute(
+                "SELECT key, standing FROM keys WHERE namespace = ?", (namespace,)
+            )
+        )
+        if not keys:
+            return "" if signer == before else f"the release before by {before}"
+        standing = keys.get(signer, f"no key of @{namespace}")
+        return "" if standing == _IN_USE else f"which is {standing}"
+
+    def _chained(self, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Follow a statement about the keys of a namespace."""
+        namespace, seq, prev = str(said.get("namespace")), said.get("seq"), said["prev"]
+        known = self.database.execute(
+            "SELECT seq, digest FROM chains WHERE namespace = ?", (namespace,)
+        ).fetchone()
+        if type(seq) is not int or (known and (seq - 1, prev) != known) or seq >= MOST_LINKS:
+            yield "chain", f"statement {seq!s:.20} does not follow {known[0] if known else 'any'}"
+            return
+        row = (namespace, seq, str(said.get("digest")))
+        self.database.execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", row)
+        for key, standing in _standings(said):
+            now = (namespace, key, standing)
+            self.database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", now)
 
     def _alarm(self, alarm: str, position: int, said: Mapping[str, Any], detail: str = "") -> None:
         if len(self.alarms) == MOST_ALARMS:
@@ -168,6 +209,14 @@ class _Reader:
         self.alarms.append(
             Alarm(alarm=alarm, position=position, event=event, about=about, detail=detail)
         )
+
+
+def _standings(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say how keys stand after a statement."""
+    revokes = said.get("action") == "revoke"
+    yield str(said.get("key")), "revoked" if revokes else _IN_USE
+    if said.get("action") == "rotate":
+        yield str(said.get("old")), "replaced"
 
 
 def _ref(said: Mapping[str, Any]) -> str:

@@ -12,11 +12,13 @@ transparency log has it all (`ctxmcp.logs`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ctxmcp import standing
 from ctxmcp.lock import Proven
 from ctxmcp.logs import Demand, check_proof, says
+from ctxmcp.standing import Standing
 from registry_core.errors import (
     Conflict,
     DependencyConflict,
@@ -33,6 +35,8 @@ from registry_core.operations.install import Installation, Logged, Planned
 from registry_core.transparency.notes import Verifier
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ctxmcp.connection import Connection
     from ctxmcp.lock import Lock, Locked
     from ctxmcp.logs import Memory
@@ -48,6 +52,7 @@ class Plan:
 
     releases: list[Planned]
     log: Shown | None
+    standing: Standing | None
 
     @property
     def proven(self) -> str:
@@ -55,7 +60,11 @@ class Plan:
         if self.log is None:
             return ""
         origin, size, *_ = self.log.checkpoint.split("\n")
-        return f"each is in the log {origin} of {size} leaves, which has only grown"
+        grown = f"each is in the log {origin} of {size} leaves, which has only grown"
+        if self.standing is None:
+            return grown
+        known = f"{self.standing.said.issued:%Y-%m-%d %H:%M} UTC"
+        return f"{grown}; what was taken back is known as of {known}"
 
     def proof(self, release: Planned) -> Proven | None:
         """Return what the lock keeps of the proof of a release."""
@@ -64,11 +73,19 @@ class Plan:
         return Proven(key=self.log.key, **release.log.model_dump())
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The registry that is asked, what is remembered of it, and the time by the user's clock."""
+
+    connection: Connection
+    memory: Memory
+    now: datetime
+
+
 async def plan(
-    connection: Connection,
+    source: Source,
     refs: Sequence[str],
     lock: Lock,
-    memory: Memory,
     *,
     frozen: bool,
     include_held: bool = False,
@@ -87,38 +104,47 @@ async def plan(
             hint="Name a package, such as @ns/name.",
         )
     given = {"refs": [str(r) for r in wanted]} | ({"include_held": True} if include_held else {})
-    answer = await _ask(connection, wanted, given, lock, memory)
+    answered = await _ask(source, wanted, given, lock)
+    found = answered.releases
     if not include_held:
-        _refuse_held(answer.plan)
+        _refuse_held(found)
     if frozen:
-        _check_frozen(pinned, answer.plan)
-    _check_continuity(answer.plan, lock)
-    _check_the_rest(answer.plan, lock)
-    releases = [_remembered(planned, lock, pinned=bool(pinned)) for planned in answer.plan]
-    return Plan([_proven_before(release, lock) for release in releases], answer.log)
+        _check_frozen(pinned, found)
+    _check_continuity(found, lock)
+    _check_the_rest(found, lock)
+    releases = [_remembered(planned, lock, pinned=bool(pinned)) for planned in found]
+    return replace(answered, releases=[_proven_before(release, lock) for release in releases])
 
 
 async def _ask(
-    connection: Connection,
-    wanted: Sequence[Reference],
-    given: Mapping[str, Any],
-    lock: Lock,
-    memory: Memory,
-) -> Installation:
+    source: Source, wanted: Sequence[Reference], given: Mapping[str, Any], lock: Lock
+) -> Plan:
     """Ask, until nobody else has learned more of the registry's log meanwhile."""
+    memory = source.memory
     for _ in range(_ATTEMPTS):
         known = memory.read()
         demand = Demand.of(memory, known, lock)
-        answer = await connection.invoke("install", {**given, "seen": demand.seen()})
+        answer = await source.connection.invoke("install", {**given, "seen": demand.seen()})
         assert isinstance(answer, Installation)  # noqa: S101 - the operation's own output
         _check_answer(wanted, answer.plan)
         try:
-            now = demand.check(answer)
+            now = demand.check(answer, source.now)
         except Unproven as error:
             raise memory.with_evidence(error, "installed") from None
         if now is None or memory.keep(known, now):
-            return answer
+            return Plan(answer.plan, answer.log, _standing(source, demand, answer.log))
     raise Conflict(f"others are learning of {memory.registry} all the time", hint="Try again.")
+
+
+def _standing(source: Source, demand: Demand, log: Shown | None) -> Standing | None:
+    """Return what the registry's status note says, which was checked; None where there is none."""
+
+    def refused(error: Tampered) -> Unproven:
+        return source.memory.with_evidence(demand.unproven(error, log), "installed")
+
+    if log is None or not log.status:
+        return None
+    return Standing(standing.read(log), source.connection, source.memory.standing, refused)
 
 
 def split(planned: Planned) -> tuple[PackageName, Version]:

@@ -13,7 +13,14 @@ both are there, both have to agree; neither loosens the other.
     "@acme" = ["<64 hex>"]
     "*" = []                             nobody
 
+    maximum_status_age = "24h"           of the registry's status note, without which nothing goes
+
+    [witnesses]                          of the registry's log
+    quorum = 1                           how many have vouched for a tree that has the release
+    keys = ["witness.example/me+.."]     whose word counts: `ctxmcp witness` prints its own
+
     [powers]                             what packages may ask for; what is not named here, anything
+    seen = true                          also what is only seen in their texts, as a link is
     network = ["api.example.com"]        [] is nothing, "*" in a list anything
     commands = []
     environment = []
@@ -30,20 +37,31 @@ before anything of it is written. To add a rule, add a field and a line to `_OF_
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
-from ctxmcp import planning
+from ctxmcp import logs, planning
 from registry_core.errors import Invalid, PolicyRefused
 from registry_core.names import shown
-from registry_core.verification import Severity
+from registry_core.transparency.notes import COSIGNATURE, Verifier
+from registry_core.transparency.proofs import Proof
+from registry_core.verification import Severity, powers
 
 if TYPE_CHECKING:
+    from ctxmcp.planning import Plan
     from registry_core.formats import Candidate
     from registry_core.operations.install import Planned
     from registry_core.verification import Report
@@ -54,7 +72,19 @@ _MOST_DOTS = 64
 
 _Names = Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=1000)]
 _Keys = Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]], Field(max_length=1000)]
+_Span = Annotated[str, Field(pattern=r"^([0-9]{1,5}[hd])?$")]
 _Namespace = Annotated[str, Field(pattern=r"^(@[a-z0-9-]{2,32}|\*)$")]
+
+
+def _witness(text: object) -> Verifier:
+    """Read the key of a witness, which signs with times."""
+    try:
+        found = Verifier.parse(str(text))
+    except Invalid as error:
+        raise ValueError(error.message) from None
+    if found.type != COSIGNATURE:
+        raise ValueError(f"{shown(found.text)} is the key of a log, and not of a witness")
+    return found
 
 
 class PowersAllowed(BaseModel):
@@ -62,12 +92,30 @@ class PowersAllowed(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    seen: StrictBool = False
     network: _Names | None = None
     commands: _Names | None = None
     environment: _Names | None = None
     hooks: _Names | None = None
     mcp_servers: _Names | None = None
     filesystem: Literal["", "read", "write"] = "write"
+
+
+class Witnesses(BaseModel):
+    """Who has to have seen the log, and how many of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quorum: Annotated[int, Field(strict=True, ge=0, le=64)]
+    keys: Annotated[
+        tuple[Annotated[Verifier, BeforeValidator(_witness)], ...], Field(max_length=64)
+    ]
+
+    @model_validator(mode="after")
+    def _enough(self) -> Witnesses:
+        if len({(witness.name, witness.public_key) for witness in self.keys}) < self.quorum:
+            raise ValueError("there are fewer keys than the quorum")
+        return self
 
 
 class Policy(BaseModel):
@@ -78,7 +126,9 @@ class Policy(BaseModel):
     version: Literal[1]
     signed: StrictBool = False
     attested: StrictBool = False
-    minimum_age: Annotated[str, Field(pattern=r"^([0-9]{1,5}[hd])?$")] = ""
+    minimum_age: _Span = ""
+    maximum_status_age: _Span = ""
+    witnesses: Witnesses = Witnesses(quorum=0, keys=())
     refuse: Annotated[list[Severity], Field(max_length=5)] = []
     signers: Annotated[dict[_Namespace, _Keys], Field(max_length=1000)] = {}
     powers: PowersAllowed = PowersAllowed()
@@ -90,18 +140,38 @@ class Policies:
 
     found: Sequence[tuple[str, Policy]] = ()
 
-    def check_plan(self, planned: Iterable[Planned], now: datetime) -> None:
+    def check_plan(self, plan: Plan, now: datetime) -> None:
         """Ask what can be asked before anything is fetched. Raises PolicyRefused."""
-        for release in planned:
-            for file, policy in self.found:
+        for file, policy in self.found:
+            asked = Asked.of(plan, policy, now)
+            for release in plan.releases:
                 for rule, says in _OF_PLAN.items():
-                    _refuse(file, rule, release, says(policy, release, now))
+                    _refuse(file, rule, release, says(policy, release, asked))
 
     def check_package(self, release: Planned, candidate: Candidate, report: Report) -> None:
         """Ask what the bytes themselves have to answer. Raises PolicyRefused."""
         for file, policy in self.found:
             for rule, says in _OF_PACKAGE.items():
                 _refuse(file, rule, release, says(policy, candidate, report))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """When a plan is looked at, and what of it is the same for all of its releases."""
+
+    now: datetime
+    status_age: timedelta | None
+    """None: the registry has no status note."""
+    witnessed: tuple[int, ...]
+    """The size of the tree that each witness has vouched for, the largest first."""
+
+    @classmethod
+    def of(cls, plan: Plan, policy: Policy, now: datetime) -> Asked:
+        """Look at a plan; cosignatures of others than the policy's witnesses do not count."""
+        keys, note = policy.witnesses.keys, plan.standing
+        seen = logs.witnesses(plan.log, keys) if plan.log and keys else {}
+        age = now - note.said.issued if note else None
+        return cls(now, age, tuple(sorted(seen.values(), reverse=True)))
 
 
 NONE = Policies()
@@ -156,11 +226,11 @@ def _refuse(file: str, rule: str, release: Planned, reason: str) -> None:
         )
 
 
-def _signed(policy: Policy, release: Planned, now: datetime) -> str:
+def _signed(policy: Policy, release: Planned, asked: Asked) -> str:
     return "is not signed" if policy.signed and release.signer is None else ""
 
 
-def _signers(policy: Policy, release: Planned, now: datetime) -> str:
+def _signers(policy: Policy, release: Planned, asked: Asked) -> str:
     name = f"@{planning.split(release)[0].namespace}"
     allowed = policy.signers.get(name, policy.signers.get("*"))
     if allowed is None or release.signer in allowed:
@@ -168,13 +238,40 @@ def _signers(policy: Policy, release: Planned, now: datetime) -> str:
     return f"is signed by {release.signer or 'nobody'}, and not by whom you allow for {name}"
 
 
-def _age(policy: Policy, release: Planned, now: datetime) -> str:
+def _age(policy: Policy, release: Planned, asked: Asked) -> str:
     if not policy.minimum_age:
         return ""
-    number, unit = int(policy.minimum_age[:-1]), policy.minimum_age[-1]
-    least = timedelta(hours=number * (24 if unit == "d" else 1))
-    age = now - _moment(release)
-    return "" if age >= least else f"was published {_hours(age)} ago, and that is too new"
+    age = asked.now - _moment(release)
+    return (
+        ""
+        if age >= _span(policy.minimum_age)
+        else f"was published {_hours(age)} ago, and that is too new"
+    )
+
+
+def _span(text: str) -> timedelta:
+    return timedelta(hours=int(text[:-1]) * (24 if text[-1] == "d" else 1))
+
+
+def _status(policy: Policy, release: Planned, asked: Asked) -> str:
+    if not policy.maximum_status_age:
+        return ""
+    if asked.status_age is None:
+        return "comes from a registry without a status note, which may have taken it back"
+    if asked.status_age <= _span(policy.maximum_status_age):
+        return ""
+    return f"may have been taken back: the status note is {_hours(asked.status_age)} old"
+
+
+def _quorum(policy: Policy, release: Planned, asked: Asked) -> str:
+    quorum = policy.witnesses.quorum
+    if not quorum:
+        return ""
+    leaf = Proof.parse(release.log.proof).index if release.log else None
+    count = sum(leaf is not None and leaf < size for size in asked.witnessed)
+    return (
+        "" if count >= quorum else f"was seen in the log by {count} of your witnesses, not {quorum}"
+    )
 
 
 def _moment(release: Planned) -> datetime:
@@ -204,11 +301,14 @@ def _severities(policy: Policy, candidate: Candidate, report: Report) -> str:
 
 def _powers(policy: Policy, candidate: Candidate, report: Report) -> str:
     allowed, asked = policy.powers, asdict(candidate.powers)
+    seen = report.facts(powers.NAME).get("seen", {}) if allowed.seen else {}
     for power in ("network", "commands", "environment", "hooks", "mcp_servers"):
         may: list[str] | None = getattr(allowed, power)
-        for wish in asked[power]:
+        for wish in (*asked[power], *seen.get(power, ())):
             if may is not None and wish not in may and "*" not in may:
                 return f"asks for {power} {shown(wish)}"
+    if seen.get("files") and not allowed.filesystem:
+        return f"names the file {shown(seen['files'][0])}"
     if _LEVELS.index(asked["filesystem"]) > _LEVELS.index(allowed.filesystem):
         return f"asks to {asked['filesystem']} files"
     return ""
@@ -216,12 +316,13 @@ def _powers(policy: Policy, candidate: Candidate, report: Report) -> str:
 
 _LEVELS = ("", "read", "write")
 
-_OF_PLAN: dict[str, Callable[[Policy, Planned, datetime], str]] = {
+_OF_PLAN: dict[str, Callable[[Policy, Planned, Asked], str]] = {
     "signed": _signed,
     "signers": _signers,
     "minimum_age": _age,
+    "maximum_status_age": _status,
+    "witnesses": _quorum,
 }
-"""What the freshness of the registry's status and the quorum of its witnesses will join."""
 
 _OF_PACKAGE: dict[str, Callable[[Policy, Candidate, Report], str]] = {
     "attested": _attested,

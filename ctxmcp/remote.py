@@ -114,6 +114,9 @@ class Remote:
     async def artifact(self, url: str, sha256: str, size: int) -> bytes:
         return await self._http.bytes_at(url, size)
 
+    async def standing(self, day: str, digest: str) -> bytes:
+        return await self._http.read(f"log/standing/{day}/{digest}")
+
     async def publish(self, artifact: bytes, *, dry_run: bool) -> PublishedRelease:
         given = {"artifact": base64.b64encode(artifact).decode(), "dry_run": dry_run}
         published = await self.invoke("publish", given)

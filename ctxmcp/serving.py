@@ -19,7 +19,7 @@ from transports.http import create_app
 from transports.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from contextlib import AbstractContextManager
 
     from starlette.applications import Starlette
@@ -57,13 +57,26 @@ async def serve(
             await _refuse_without_tokens(registry, host)
         mcp = Endpoint(registry, toolsets)
         app = create_app(registry, access, limits, mcp.open, toolsets)
-        async with running(app, host, port, limits) as url:
+        issuing = registry.transparency.stay_current
+        async with running(app, host, port, limits) as url, _beside(issuing):
             sys.stderr.write(f"ctxmcp serves {url} (for ctxpkg clients: {url}/api)\n")
             if host in _ANY and all(name.host in _ANY for name in access.names):
                 sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
             sys.stderr.flush()
             await told_to_stop()
             mcp.end()
+
+
+@asynccontextmanager
+async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Let something go on while the context is open."""
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _refuse_without_tokens(registry: Registry, host: str) -> None:

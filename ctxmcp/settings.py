@@ -16,6 +16,8 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_WITNESS_KEY    file of the key that `ctxmcp witness` signs with; default: witness.key
                           beside the signing key
     CTXMCP_WITNESSES      keys of witnesses whose cosignatures the log takes, with blanks between
+    CTXMCP_STATUS_EVERY   hours between two status notes; default: 1
+    CTXMCP_STATUS_EXPIRES hours that a status note holds; default: 24
     CTXPKG_REGISTRY       a remote registry instead of the embedded one (also --registry)
     CTXPKG_TOKEN          the token for it
     SOURCE_DATE_EPOCH     the time that packing writes, in seconds; default: now
@@ -93,6 +95,8 @@ class Settings:
     log_key: Path | None = None
     log_origin: str = ""
     witnesses: tuple[str, ...] = ()
+    status_hours: tuple[float, float] = (1, 24)
+    """Between two status notes of the registry, and that one holds."""
     state_dir: Path | None = None
     witness_key: Path | None = None
     source_date: datetime | None = None
@@ -166,6 +170,16 @@ def read(
         log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
         log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
         witnesses=tuple(environment.get("CTXMCP_WITNESSES", "").split()),
+        status_hours=(
+            _number(
+                "CTXMCP_STATUS_EVERY", environment.get("CTXMCP_STATUS_EVERY") or "1", whole=False
+            ),
+            _number(
+                "CTXMCP_STATUS_EXPIRES",
+                environment.get("CTXMCP_STATUS_EXPIRES") or "24",
+                whole=False,
+            ),
+        ),
         state_dir=user_state_path(APP),
         witness_key=_path(environment.get("CTXMCP_WITNESS_KEY", "")),
         registry=(registry or environment.get("CTXPKG_REGISTRY", "")).rstrip("/"),

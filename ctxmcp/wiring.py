@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ctxmcp import note_keys
@@ -27,6 +27,7 @@ from registry_core.search.indexer import Indexer
 from registry_core.sessions import Sessions
 from registry_core.storage.objects import ObjectBlobs, ObjectFiles
 from registry_core.tokens import Tokens
+from registry_core.transparency.issuing import Terms
 from registry_core.transparency.log import Log
 from registry_core.transparency.notes import Verifier
 from registry_core.usage import Usage
@@ -119,7 +120,12 @@ def _transparency(journal: Journal, settings: Settings) -> Log:
         files = ObjectFiles.at_url(f"{settings.blobs_url.rstrip('/')}/log")
     else:
         files = ObjectFiles.in_folder(settings.log_dir)
-    return Log(journal, files, note_keys.log_key(settings), witnesses)
+    return Log(journal, files, note_keys.log_key(settings), witnesses, _terms(settings))
+
+
+def _terms(settings: Settings) -> Terms:
+    every, expires = settings.status_hours
+    return Terms(timedelta(hours=every), timedelta(hours=expires))
 
 
 def _now() -> datetime:

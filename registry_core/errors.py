@@ -201,11 +201,13 @@ class Tampered(RegistryError):
     """
 
     code = "tampered"
+    what = ""
     expected = ""
     found = ""
 
     def __init__(self, what: str, *, expected: str, found: str, hint: str = "") -> None:
         super().__init__(f"{what}: expected {expected}, found {found}", hint=hint)
+        self.what = what
         self.expected = expected
         self.found = found
 

@@ -140,6 +140,12 @@ releases = Table(
         sqlite_where=text("state <> 'released'"),
         postgresql_where=text("state <> 'released'"),
     ),
+    Index(
+        "ix_releases_yanked",
+        "yanked_at",
+        sqlite_where=text("yanked_at IS NOT NULL"),
+        postgresql_where=text("yanked_at IS NOT NULL"),
+    ),
 )
 
 release_details = Table(
@@ -247,6 +253,14 @@ log_cosignatures = Table(
     Column("size", ForeignKey("log_checkpoints.size"), primary_key=True, autoincrement=False),
     Column("witness", String(320), primary_key=True),  # its key
     Column("line", Text, nullable=False),
+)
+
+log_status = Table(
+    "log_status",  # one row
+    metadata,
+    Column("issued_at", Moment, primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("before", String(10)),  # the folder of the parts before these
 )
 
 sessions = Table(

@@ -104,8 +104,9 @@ def _now() -> int:
 def monitor(namespaces: tuple[str, ...], keys: tuple[str, ...], log_key: tuple[str, ...]) -> int:
     """Read what is new in the log of --registry, and end with 1 where something is alarming.
 
-    Alarming are: anything in your namespaces, a name and version that was published twice, and a
-    release that a new key has signed.
+    Alarming are: anything in your namespaces, a name and version that was published twice, a
+    release that none of the namespace's keys in use has signed, and a change of keys that does not
+    follow the one before it.
     """
     from ctxmcp.monitoring import Watch, monitor  # noqa: PLC0415 - brings the HTTP client
 

@@ -78,6 +78,8 @@ class Shown(Model):
     consistency: list[Grown] = Field(description="From each size that was named as seen.")
     witnessed: str = Field("", description="The newest checkpoint that a witness has signed.")
     witnessed_consistency: list[str] = Field(default=[], description="From that one to this.")
+    status: str = Field("", description="The status note: what was taken back, and until when.")
+    status_consistency: list[str] = Field(default=[], description="From its tree to this.")
 
 
 class Planned(Model):
@@ -195,4 +197,6 @@ def _shown(view: View) -> Shown:
         ],
         witnessed=str(view.witnessed or ""),
         witnessed_consistency=[*map(encode, view.witnessed_consistency)],
+        status=view.status,
+        status_consistency=[*map(encode, view.status_consistency)],
     )

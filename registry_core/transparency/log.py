@@ -29,6 +29,7 @@ from registry_core.errors import (
     Internal,
     Invalid,
     NotFound,
+    RegistryError,
     Tampered,
     Unavailable,
 )
@@ -36,6 +37,7 @@ from registry_core.events.feed import POLL
 from registry_core.events.kinds import INTRODUCING
 from registry_core.transparency import checkpoints, merkle, notes, tiles
 from registry_core.transparency.checkpoints import Checkpoint, Signed
+from registry_core.transparency.issuing import Issuing, Terms
 from registry_core.transparency.merkle import leaf_hash
 from registry_core.transparency.notes import Note
 from registry_core.transparency.proofs import Proof
@@ -62,6 +64,9 @@ MOST_KEPT = 256
 
 MOST_AHEAD = 60
 """Seconds that the clock of a witness may be ahead."""
+
+MINUTE = 60.0
+"""Seconds between two looks whether it is time for a status note."""
 
 _CHUNK = 8 * WIDTH
 """Leaves that are read at a time."""
@@ -93,6 +98,10 @@ class View:
     """That the witnessed tree is the beginning of this one."""
     proven: Mapping[str, Proven]
     """By subject; what is not there is in no leaf."""
+    status: str
+    """The status note."""
+    status_consistency: tuple[bytes, ...]
+    """That the tree it speaks of is the beginning of this one."""
 
 
 class Log:
@@ -104,12 +113,15 @@ class Log:
         files: Files,
         signer: Signer,
         witnesses: Sequence[Verifier] = (),
+        terms: Terms = Terms(),  # noqa: B008 - frozen
     ) -> None:
         self._journal = journal
         self._rows = Rows(journal.database)
         self._files = files
         self._signer = signer
         self._witnesses = {witness.text: witness for witness in witnesses}
+        self._issuing = Issuing(journal, files, signer, terms)
+        self._status, self._asked = "", 0.0
         self._one_at_a_time = asyncio.Lock()
         self._edge: Edge | None = None
         self._signed: Signed | None = None
@@ -157,12 +169,42 @@ class Log:
             raise NotFound(f"the log has no {path} yet")
         return await self._read(tile, signed.checkpoint.size)
 
+    async def status(self) -> str:
+        """Return the status note, at most `POLL` seconds after another node has issued it."""
+        now = asyncio.get_running_loop().time()
+        if not self._status or now - self._asked >= POLL:
+            signed = await self.catch_up()
+            self._status = (await self._issuing.current(signed.checkpoint)).note
+            self._asked = now
+        return self._status
+
+    async def stay_current(self) -> None:
+        """Issue the note whenever it is time to, also where nobody asks for it here; never ends.
+
+        So its copy is fresh where something else serves the files.
+        """
+        while True:
+            try:
+                await self.status()
+            except RegistryError as error:
+                _log.warning("no status note can be issued: %s", error)
+            await asyncio.sleep(MINUTE)
+
+    async def standing(self, day: str, digest: str) -> bytes:
+        """Return a part of the list that the status note is about. Raises NotFound."""
+        signed = self._signed or await self.catch_up()
+        return await self._issuing.part(day, digest, signed.checkpoint)
+
     async def view(self, subjects: Collection[str] = (), *, seen: Collection[int] = ()) -> View:
         """Prove what the log says of subjects, to somebody who has seen trees of these sizes."""
         leaves = await self._rows.about(subjects, INTRODUCING)
         # Who has seen more than this node knows was shown it by another.
         furthest = max((*(position + 1 for position, _ in leaves.values()), *seen), default=0)
         signed = await self.catch_up(at_least=furthest)
+        issued = await self._issuing.current(signed.checkpoint)
+        told = issued.status.tree.size  # by a node that may know more
+        if told > signed.checkpoint.size:
+            signed = await self.catch_up(at_least=told)
         size = signed.checkpoint.size
         note = await self._with_cosignatures(size, signed.note)
         proven = {
@@ -179,6 +221,8 @@ class Log:
             witnessed=await self._witnessed(witnessed),
             witnessed_consistency=await self._consistency(witnessed or 0, signed.checkpoint),
             proven=proven,
+            status=issued.note,
+            status_consistency=await self._consistency(told, signed.checkpoint),
         )
 
     async def cosign(self, data: bytes) -> int:

@@ -369,7 +369,7 @@ async def _damaged(world: World, path: str, how: str) -> None:
 async def test_tiles_that_were_lost_or_damaged_are_made_again(world: World, how: str) -> None:
     await world.publish("@acme/review")
     await _append(world, 600)
-    await world.registry.transparency.catch_up()
+    await world.registry.transparency.status()
     before = _files(world)
     for path in before:
         if path.startswith("tile/") and (how != "other bytes" or "entries" not in path):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +21,7 @@ from registry_core.operations.install import Installation
 from registry_core.operations.verify import Verified
 from registry_core.publish import publish
 from registry_core.registry import Registry
-from world import MOMENT, package
+from world import package
 
 BASE = "https://registry.example/api"
 
@@ -81,6 +82,10 @@ class Machine:
         liar = Liar(registry or self.registry, base, lie, served)
         return replace(self, desk=Desk(liar, settings, self.project))
 
+    def at(self, moment: datetime) -> None:
+        """Let it be another time, here and at the registry."""
+        self.desk._clock = self.registry.journal.now = lambda: moment
+
     async def fork(self, folder: Path) -> Settings:
         """Copy the registry: from here on there are two histories, signed by one key."""
         async with self.registry.journal.database.read() as connection:
@@ -120,5 +125,5 @@ async def machine(folder: Path) -> AsyncIterator[Machine]:
     settings.home.mkdir()
     async with wiring.open_registry(settings) as registry:
         connection = Embedded(registry, "file:///registry")
-        desk = Desk(connection, settings, project, clock=lambda: MOMENT)
+        desk = Desk(connection, settings, project)
         yield Machine(registry, desk, settings, project)

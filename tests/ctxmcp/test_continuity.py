@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from registry_core.keys import Action, Statement
 from registry_core.operation import Model
 from registry_core.operations.keys import ChainLink, KeyChain, KeyChains
 from registry_core.signing import SigningKey
-from world import KEY, MOMENT, OTHER_KEY
+from world import KEY, OTHER_KEY
 
 NEXT = SigningKey(bytes([7]) * 32)
 RECOVERY = SigningKey(bytes([8]) * 32)
@@ -61,7 +62,7 @@ class Lying(Embedded):
 def lying(here: Machine, lie: Callable[[list[ChainLink]], list[ChainLink]]) -> Machine:
     connection = Lying(here.registry, "file:///registry")
     connection.lie = lambda chain: chain.model_copy(update={"links": lie(chain.links)})
-    return replace(here, desk=Desk(connection, here.settings, here.project, clock=lambda: MOMENT))
+    return replace(here, desk=Desk(connection, here.settings, here.project))
 
 
 async def test_the_first_install_pins_who_signs_and_how_far_the_chain_was_seen(here: Machine):
@@ -170,15 +171,14 @@ async def test_a_recovery_by_the_owner_of_the_registry_is_not_believed(here: Mac
             ),
         ],
     )
-    later = replace(there, desk=_later(there))
+    later = _later(there)
     with pytest.raises(errors.UnknownSigner, match=THIEF.public_key):
         await later.install("@acme/review")
 
 
-def _later(machine: Machine) -> Desk:
-    desk = machine.desk
-    desk._clock = lambda: MOMENT.replace(year=MOMENT.year + 10)
-    return desk
+def _later(machine: Machine) -> Machine:
+    machine.at(machine.registry.clock() + timedelta(days=3652))
+    return machine
 
 
 async def test_nor_is_what_the_replaced_keys_bring_afterwards(here: Machine):
@@ -195,7 +195,7 @@ async def test_nor_is_what_the_replaced_keys_bring_afterwards(here: Machine):
 
     there = lying(here, lie)
     with pytest.raises(errors.UnknownSigner):
-        await replace(there, desk=_later(there)).install("@acme/review")
+        await _later(there).install("@acme/review")
 
 
 @pytest.mark.parametrize("by", [[KEY, THIEF], [THIEF], []])
@@ -276,7 +276,6 @@ async def test_a_namespace_is_the_same_whatever_registry_serves_it(here: Machine
                 Embedded(mirror.registry, "file:///mirror"),
                 here.settings,
                 here.project,
-                clock=lambda: MOMENT,
             ),
         )
         with pytest.raises(errors.Tampered, match="the key of the log"):

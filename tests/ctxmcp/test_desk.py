@@ -17,6 +17,7 @@ from registry_core import errors
 from registry_core.operations.download import Located
 from registry_core.operations.publish import PublishedRelease
 from registry_core.operations.search import SearchResult
+from world import MOMENT
 
 HEAD = "---\nname: review\ndescription: Reviews.\n---\n# Review\n"
 FILES = {"SKILL.md": HEAD, "docs/a.md": "a"}
@@ -124,6 +125,7 @@ async def test_a_folder_is_packed_signed_and_published(here: Machine) -> None:
     with pytest.raises(errors.Invalid, match="keygen"):
         await here.desk.invoke("publish", given)
     key = keyfiles.create(here.settings.key_file)
+    here.desk._clock = lambda: MOMENT
     rehearsed = await here.desk.invoke("publish", {**given, "dry_run": True})
     assert isinstance(rehearsed, PublishedRelease)
     published = await here.desk.invoke("publish", given)

@@ -391,6 +391,17 @@ def test_a_memory_that_is_none_is_refused(tmp_path: Path, data: str) -> None:
         memory.read()
 
 
+async def test_a_memory_with_a_status_note_of_somebody_else_is_refused(here: Machine) -> None:
+    await here.publish("@acme/base")
+    await _install(_desk(here), "@acme/base")
+    memory = _memory(here)
+    kept = json.loads(memory.file.read_bytes())
+    for note in (kept["status"].replace("+00", "+01")[:-9], kept["checkpoint"], "x", 1):
+        memory.file.write_text(json.dumps({**kept, "status": note}))
+        with pytest.raises(Invalid, match="is not what this program wrote there"):
+            memory.read()
+
+
 async def test_witnesses_are_counted_for_the_tree_that_they_have_seen(here: Machine) -> None:
     old = here.registry.transparency
     log = Log(here.registry.journal, old._files, old._signer, [WITNESS.witness])

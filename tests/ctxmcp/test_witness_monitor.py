@@ -27,6 +27,7 @@ from registry_core.callers import OWNER
 from registry_core.errors import Forbidden, Invalid, Tampered, Unavailable, Unproven
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
+from registry_core.keys import Action, Statement
 from registry_core.names import PackageName, Version
 from registry_core.signing import SigningKey
 from registry_core.transparency import merkle, notes
@@ -166,7 +167,11 @@ async def test_a_monitor_tells_of_new_keys_and_of_what_was_published_twice(
     draft = Draft(EventKind.PACKAGE_PUBLISHED, payload=again, namespace="acme")
     await world.registry.journal.record(draft)
     found = await _look(world, tmp_path / "state")
-    assert [(one.alarm, one.position) for one in found.alarms] == [("key", 3), ("duplicate", 4)]
+    assert [(one.alarm, one.position) for one in found.alarms] == [
+        ("key", 3),
+        ("duplicate", 4),
+        ("key", 4),
+    ]
     known = Watch(frozenset({"acme"}), frozenset({KEY.public_key}))
     anew = await _look(world, tmp_path / "anew", known)
     assert [one.position for one in anew.alarms if one.alarm == "key"] == [3, 4]
@@ -212,6 +217,43 @@ async def test_a_monitor_finds_leaves_that_are_not_those_of_the_tree(
     file.write_bytes(file.read_bytes().replace(b"@acme", b"@evil"))
     with pytest.raises(Unproven, match="not those that its log has signed"):
         await _look(world, tmp_path / "state")
+
+
+async def test_a_monitor_follows_the_chain_of_keys(world: World, tmp_path: Path) -> None:
+    state, old, new = tmp_path / "state", KEY.public_key, OTHER_KEY.public_key
+    await world.publish("@acme/review")
+    (pin,) = await world.registry.keychains.chain("acme")
+    rotation = Statement(Action.ROTATE, "acme", 1, pin.statement.digest, new, old=old)
+    revocation = Statement(Action.REVOKE, "acme", 2, rotation.digest, new, since=3)
+
+    async def log(kind: EventKind, said: dict[str, object]) -> None:
+        await world.registry.journal.record(Draft(kind, payload=said, namespace="acme"))
+
+    async def state_(statement: Statement, kind: EventKind) -> None:
+        await log(kind, {**statement.as_json(), "digest": statement.digest})
+
+    async def release(version: str, signer: str) -> None:
+        said = {"name": "@acme/review", "version": version, "signer": signer}
+        await log(EventKind.PACKAGE_PUBLISHED, said)
+
+    await state_(rotation, EventKind.KEY_ROTATED)
+    await release("1.0.1", new)
+    assert (await _look(world, state)).alarms == []
+    await release("1.0.2", old)
+    await state_(revocation, EventKind.KEY_REVOKED)
+    await release("1.0.3", new)
+    found = await _look(world, state)
+    assert [(one.alarm, one.about, one.detail.rpartition(" ")[2]) for one in found.alarms] == [
+        ("key", "@acme/review@1.0.2", "replaced"),
+        ("key", "@acme/review@1.0.3", "revoked"),
+    ]
+    # What does not follow is told of, and believed nothing.
+    await state_(rotation, EventKind.KEY_ROTATED)
+    await log(EventKind.KEY_ADDED, {"prev": "x", "seq": 2**50, "key": old})
+    await log(EventKind.KEY_ADDED, {"prev": revocation.digest, "seq": "3", "key": old})
+    await release("1.0.4", old)
+    found = await _look(world, state)
+    assert [one.alarm for one in found.alarms] == ["chain", "chain", "chain", "key"]
 
 
 async def test_what_no_program_of_ours_wrote_into_a_leaf_is_alarming(

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,13 +24,16 @@ from ctxmcp.cli.endings import Ending, ending
 from ctxmcp.logs import Memory
 from ctxmcp.monitoring import Monitored, Watch, monitor
 from ctxmcp.remote_log import RemoteLog
+from ctxmcp.standing import read as status_of
 from registry_core import errors
 from registry_core.callers import OWNER
 from registry_core.names import PackageName, Version
 from registry_core.operations import invoke
-from registry_core.operations.install import Installation, Planned
+from registry_core.operations.install import Installation, Planned, Shown
 from registry_core.operations.trust import Trusted
+from registry_core.packages.advisories import Warned
 from registry_core.publish import publish
+from registry_core.transparency.notes import encode
 from served import Served
 from world import KEY, OTHER_KEY, SUSPECT, World, package
 
@@ -89,6 +93,13 @@ async def answered(here: Machine, ref: str) -> Installation:
     shown = await invoke(here.registry, OWNER, "install", {"refs": [ref], "seen": []})
     assert isinstance(shown, Installation)
     return shown
+
+
+async def answered_from(here: Machine, old: Shown) -> Shown:
+    """Ask again, for the proof that today's log has grown from the tree of an old status note."""
+    view = await here.registry.transparency.view(seen=[status_of(old).tree.size])
+    (proof,) = view.consistency.values()
+    return old.model_copy(update={"status_consistency": [*map(encode, proof)]})
 
 
 async def trust(here: Machine, ref: str) -> Trusted:
@@ -221,20 +232,94 @@ async def test_a_forked_log(here: Machine, tmp_path: Path) -> None:
 
 
 async def test_a_hidden_yank(here: Machine) -> None:
-    """Not stopped: `install` asks for proof of a publication, and not whether a yank follows."""
+    """The log and the status note say it, the plan does not: whoever asks sees the note as well."""
     await here.publish("@acme/review")
-    await watched(here)
+    await here.facing().install("@acme/review")
     await here.registry.packages.yank(REVIEW, Version.parse("1.0.0"), "It leaks.", OWNER)
     error = await refused(here.facing(), errors.NothingMatches, Ending.NOT_FOUND, "@acme/review")
     assert "yanked" in str(error), "an honest registry says so"
-    told = await answered(here, "@acme/review@1.0.0")
-    assert told.plan[0].yanked
+    hiding = first(lambda _: {"yanked": False})
+    there = here.facing(hiding)
+    for refs in (["@acme/review@1.0.0"], []):
+        caught = await refused(there, errors.Unproven, Ending.VERIFICATION, *refs)
+        assert "@acme/review yanked 1.0.0" in caught.found
+        assert "ctxmcp status 1" in evidence(caught)
+    # Who names exactly what an honest registry calls yanked, has it and is told.
+    done = await here.facing().install("@acme/review@1.0.0")
+    assert "yanked" in done.notes[0]
+
+
+async def test_a_hidden_yank_with_an_old_status_note(here: Machine) -> None:
+    """It has to show a note, a later one than before, and one that still holds."""
+    await here.publish("@acme/review")
+    old = await answered(here, "@acme/review")
+    assert old.log is not None
+    await here.registry.packages.yank(REVIEW, Version.parse("1.0.0"), "It leaks.", OWNER)
+    no_note = {"status": "", "status_consistency": []}
+    old_note = old.log.model_dump(include=set(no_note))
+
+    def hiding(said: dict[str, Any]) -> Lie:
+        def lie(answer: Installation) -> Installation:
+            assert answer.log is not None
+            told = first(lambda _: {"yanked": False})(answer)
+            return told.model_copy(update={"log": answer.log.model_copy(update=said)})
+
+        return lie
+
+    # Whoever has seen the newer note is shown no older one, and not none.
+    await here.publish("@acme/other")
+    await here.facing().install("@acme/other")
+    consistency = (await answered_from(here, old.log)).status_consistency
+    for said, why in (
+        (old_note | {"status_consistency": consistency}, "rolled back"),
+        (no_note, "expected 'one, as there was before', found 'none'"),
+    ):
+        error = await refused(
+            here.facing(hiding(said)), errors.Unproven, Ending.VERIFICATION, "@acme/review@1.0.0"
+        )
+        assert why in error.message
+
+
+async def test_a_stale_status_note(here: Machine) -> None:
+    """A registry that stands still: what it says is proven, and a day later it is not new any more.
+
+    So is whoever sits between a machine and its registry, and serves an old answer for ever.
+    """
+    await here.publish("@acme/review")
+    frozen = await answered(here, "@acme/review@1.0.0")
+    there = here.facing(lambda _: frozen)
+    assert (await there.install("@acme/review@1.0.0")).installed
+    await here.registry.packages.yank(REVIEW, Version.parse("1.0.0"), "It leaks.", OWNER)
+    assert (await there.install("@acme/review@1.0.0")).notes == [], "not stopped within the day"
+    there.at(here.registry.clock() + timedelta(hours=25))
+    error = await refused(there, errors.Unproven, Ending.VERIFICATION, "@acme/review@1.0.0")
+    assert "the status note is stale" in error.message
+    assert "ctxmcp status 1" in evidence(error)
+
+
+async def test_a_stale_status_note_for_who_does_not_wait_a_day(here: Machine) -> None:
+    await here.publish("@acme/review")
+    frozen = await answered(here, "@acme/review")
+    there = here.facing(lambda _: frozen)
+    rules = here.project / policy.PLACE
+    rules.parent.mkdir()
+    rules.write_text('version = 1\nmaximum_status_age = "2h"\n')
+    there.at(later := here.registry.clock() + timedelta(hours=3))
+    error = await refused(there, errors.PolicyRefused, Ending.POLICY, "@acme/review")
+    assert (error.rule, "3 hours old" in error.message) == ("maximum_status_age", True)
+    honest = here.facing()
+    honest.at(later)
+    assert (await honest.install("@acme/review")).installed
+
+
+async def test_known_malware_that_the_registry_serves_under_another_name(here: Machine) -> None:
+    """Let in all the same, and hidden in the plan: the status note knows the bytes of a file."""
+    files = {"SKILL.md": "---\nname: x\ndescription: X.\n---\n", "references/a.md": HARM}
+    await here.publish("@other/innocent", files=files, key=OTHER_KEY)
+    await here.registry.advisories.publish(Warned("Steals.", sha256=(sha256(HARM),)), OWNER)
     there = here.facing(first(lambda _: {"yanked": False}))
-    done = await there.install("@acme/review@1.0.0")
-    assert (done.installed, done.notes) == (True, []), "nothing is noticed here"
-    # The log has it all the same: who reads that is told, and a log without it would be a fork.
-    found = await watched(here)
-    assert ("package_yanked", "@acme/review@1.0.0") in [(a.event, a.about) for a in found.alarms]
+    error = await refused(there, errors.Unproven, Ending.VERIFICATION, "@other/innocent@1.0.0")
+    assert f"{sha256(HARM)} advisory CTXMCP-" in error.found
 
 
 # --- thieves

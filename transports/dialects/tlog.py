@@ -4,6 +4,8 @@
     GET  /log/key                    the key to verify that with
     GET  /log/tile/<L>/<N>[.p/<W>]   hashes of the tree
     GET  /log/tile/entries/<N>[.p/<W>]    its leaves
+    GET  /log/status                 what was taken back, until when that holds: a signed note
+    GET  /log/standing/<day>/<SHA-256>    a part of the list that it is about
     POST /log/cosignatures           a checkpoint with cosignatures of witnesses of this log
 
 Nothing here needs a token: what is private stands in the log as a salted digest, and a cosignature
@@ -38,6 +40,8 @@ def routes() -> list[Route]:
         Route("/log/checkpoint", checkpoint),
         Route("/log/key", key),
         Route("/log/tile/{path:path}", tile),
+        Route("/log/status", status),
+        Route("/log/standing/{day}/{digest}", standing),
         Route("/log/cosignatures", cosign, methods=["POST"]),
     ]
 
@@ -66,6 +70,19 @@ async def tile(request: Request) -> Response:
     data = await opened(request.scope).registry.transparency.tile(path)
     headers = {"cache-control": FOR_EVER}
     return Response(data, headers=headers, media_type="application/octet-stream")
+
+
+async def status(request: Request) -> Response:
+    """Give the registry's status note, which expires: what was taken back of what was published."""
+    note = await opened(request.scope).registry.transparency.status()
+    return PlainTextResponse(note, headers={"cache-control": SHORTLY})
+
+
+async def standing(request: Request) -> Response:
+    """Give a part of the list that the status note is about; a path never has other content."""
+    day, digest = request.path_params["day"], request.path_params["digest"]
+    data = await opened(request.scope).registry.transparency.standing(day, digest)
+    return PlainTextResponse(data, headers={"cache-control": FOR_EVER})
 
 
 async def cosign(request: Request) -> Response:

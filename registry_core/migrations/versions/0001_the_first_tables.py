@@ -130,6 +130,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", "witness", name=op.f("pk_log_cosignatures")),
     )
     op.create_table(
+        "log_status",
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("before", sa.String(length=10), nullable=True),
+        sa.PrimaryKeyConstraint("issued_at", name=op.f("pk_log_status")),
+    )
+    op.create_table(
         "namespaces",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -245,6 +252,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state <> 'released'"),
         postgresql_where=sa.text("state <> 'released'"),
+    )
+    op.create_index(
+        "ix_releases_yanked",
+        "releases",
+        ["yanked_at"],
+        unique=False,
+        sqlite_where=sa.text("yanked_at IS NOT NULL"),
+        postgresql_where=sa.text("yanked_at IS NOT NULL"),
     )
 
     op.create_table(
