@@ -260,7 +260,7 @@ async def _fetch_all(
 
 async def _to_its_end(work: Callable[..., T], *given: Any) -> T:
     """Run `work` in a thread; whoever is cancelled waits for it, since it writes into the stage."""
-    running = asyncio.ensure_future(asyncio.to_thread(work, *given))
+    running = asyncio.get_running_loop().run_in_executor(None, work, *given)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
