@@ -116,10 +116,13 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a header; one that comes after the body says nothing to anybody."""
+        """Read a header without the blanks around its value.
+
+        One that comes after the body says nothing to anybody.
+        """
         if self._in_head:
             self._count(name, value)
-            super().on_header(name, value)
+            super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Begin a body, and to answer."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import subprocess
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import httpx
-import pytest
 
 from ctxmcp import settings, wiring
 from registry_core.callers import OWNER
@@ -22,51 +20,37 @@ PUBLISHES = 1000
 AT_ONCE = 8
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ctxmcp", "serve", "--port", str(port)]
-    with (folder / "stderr.txt").open("ab") as stderr:
-        return subprocess.Popen(
-            [*command, "--data-dir", str(folder)],
-            stdout=subprocess.DEVNULL,
+async def _serve(folder: Path) -> tuple[Process, str]:
+    """Start a server, and return it with its address."""
+    said = folder / "stderr.txt"
+    # Nobody gives up here: the first publish waits until the new home has compiled the rules.
+    patient = {"CTXMCP_REQUESTS_PER_SECOND": "0", "CTXMCP_TIMEOUT": "0"}
+    with said.open("wb") as stderr:
+        server = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "ctxmcp", "serve", "--port", "0", "--data-dir", str(folder)],
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=stderr,
-            env={**os.environ, "HOME": str(folder), "CTXMCP_REQUESTS_PER_SECOND": "0"},
+            env={**os.environ, "HOME": str(folder), **patient},
         )
-
-
-async def _answering(client: httpx.AsyncClient, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server ended"
-        try:
-            if (await client.get("/health")).status_code == 200:
-                return
-        except httpx.TransportError:
-            await asyncio.sleep(0.05)
-    pytest.fail("the server does not answer")
+    while not (line := said.read_text()).endswith("\n"):
+        assert server.returncode is None, line
+        await asyncio.sleep(0.05)
+    return server, line.split()[2]
 
 
 async def test_kill_9_amid_a_thousand_publishes_loses_nothing_acknowledged(tmp_path: Path):
-    url = f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite3'}"
-    async with World.open(url, tmp_path) as world:
+    database = f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite3'}"
+    async with World.open(database, tmp_path) as world:
         token, _ = await world.mint("acme")
     made = {f"p{n}": package(f"@acme/p{n}") for n in range(PUBLISHES)}
-    port = _free_port()
-    server = _serve(tmp_path, port)
+    server, url = await _serve(tmp_path)
     acknowledged: set[str] = set()
     sent: set[str] = set()
     waiting = iter(made)
 
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}",
-        headers={"authorization": f"Bearer {token}"},
-        timeout=300,  # the first publish waits until the new home has compiled the secret rules
+        base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=None
     ) as client:
-        await _answering(client, server)
 
         async def publish_on() -> None:
             for name in waiting:
@@ -82,7 +66,7 @@ async def test_kill_9_amid_a_thousand_publishes_loses_nothing_acknowledged(tmp_p
                     server.send_signal(signal.SIGKILL)
 
         await asyncio.gather(*(publish_on() for _ in range(AT_ONCE)))
-    server.wait(10)
+    await server.wait()
     assert len(acknowledged) >= PUBLISHES // 2
 
     read = settings.read(data_dir=tmp_path, environment={})

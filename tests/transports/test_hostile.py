@@ -259,6 +259,14 @@ async def test_a_head_without_an_end_is_refused(target: Target) -> None:
         refused(await wire.answer(), 400, "invalid_request")
 
 
+async def test_blanks_around_a_value_are_no_part_of_it(target: Target) -> None:
+    async with Wire.to(target.url) as wire:
+        await wire.send(
+            b"GET /health HTTP/1.1\r\nHost: \t localhost \t \r\nConnection: close \r\n\r\n"
+        )
+        assert (await wire.rest()).startswith(b"HTTP/1.1 200")
+
+
 async def test_what_comes_after_chunks_is_no_header(target: Target) -> None:
     body = "2\r\n{}\r\n0\r\nHost: evil.example\r\nAuthorization: Bearer x\r\n\r\n"
     async with Wire.to(target.url) as wire:
