@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from registry_core.publish import columns, listing
 from registry_core.verification import Binding, Report, prove
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from registry_core.packages.auditing import Recorded, Said
     from registry_core.registry import Registry
@@ -40,14 +41,21 @@ if TYPE_CHECKING:
 
 MOST_PROBLEMS = 10_000
 
-_STATES = {
+STATES: Mapping[EventKind, State] = {
     EventKind.PACKAGE_PUBLISHED: State.RELEASED,
     EventKind.RELEASE_HELD: State.HELD,
     EventKind.RELEASE_RELEASED: State.RELEASED,
     EventKind.RELEASE_REJECTED: State.REJECTED,
     EventKind.RELEASE_REVOKED: State.REVOKED,
 }
-_YANKS = {EventKind.PACKAGE_YANKED: True, EventKind.PACKAGE_UNYANKED: False}
+"""What a release is after a leaf of each kind."""
+
+YANKS: Mapping[EventKind, bool] = {
+    EventKind.PACKAGE_YANKED: True,
+    EventKind.PACKAGE_UNYANKED: False,
+}
+"""Whether it is yanked then."""
+
 _BROKEN = (RegistryError, ValueError, TypeError, KeyError, AttributeError, LookupError)
 """What reading a row may raise that this program never wrote."""
 
@@ -60,18 +68,10 @@ class Problem:
     what: str
 
 
-@dataclass
-class Audited:
-    """What was looked at, and what is wrong."""
+@dataclass(kw_only=True)
+class Findings:
+    """What is wrong."""
 
-    log: Walked | None = None
-    releases: int = 0
-    packages: int = 0
-    namespaces: int = 0
-    advisories: int = 0
-    blobs: int = 0
-    orphans: int = 0
-    """Blobs that no release names: garbage, not damage."""
     problems: list[Problem] = field(default_factory=list)
     unlisted: int = 0
     """Problems beyond those that are listed."""
@@ -87,6 +87,20 @@ class Audited:
             self.problems.append(Problem(where, what))
         else:
             self.unlisted += 1
+
+
+@dataclass(kw_only=True)
+class Audited(Findings):
+    """What was looked at, and what is wrong."""
+
+    log: Walked | None = None
+    releases: int = 0
+    packages: int = 0
+    namespaces: int = 0
+    advisories: int = 0
+    blobs: int = 0
+    orphans: int = 0
+    """Blobs that no release names: garbage, not damage."""
 
 
 async def audit(registry: Registry, tell: Tell) -> Audited:
@@ -285,10 +299,10 @@ def _against_leaves(recorded: Recorded) -> Iterator[str]:
         leaf.event_id for leaf in recorded.said if leaf.kind in INTRODUCING
     }:
         yield f"its leaf is not that of event {release.position}"
-    state = [_STATES[kind] for kind, _ in leaves if kind in _STATES][-1]
+    state = [STATES[kind] for kind, _ in leaves if kind in STATES][-1]
     if release.state is not state:
         yield f"is {release.state} in the database, its leaves say {state}"
-    yanked = [_YANKS[kind] for kind, _ in leaves if kind in _YANKS][-1:] == [True]
+    yanked = [YANKS[kind] for kind, _ in leaves if kind in YANKS][-1:] == [True]
     if release.yanked is not yanked:
         word = {True: "yanked", False: "not yanked"}
         yield f"is {word[release.yanked]} in the database, its leaves say {word[yanked]}"

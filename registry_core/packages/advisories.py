@@ -154,9 +154,9 @@ class Advisories:
             return await _one(connection, advisory_id)
 
     async def against(
-        self, name: PackageName, version: Version, digests: Collection[str]
+        self, name: PackageName | None, version: Version | None, digests: Collection[str]
     ) -> tuple[Known, ...]:
-        """Return what is in force against a release with these files that may be published.
+        """Return what is in force against a release with these files, or against files alone.
 
         Where none is in force, nobody looks again for `POLL` seconds unless one is written here;
         what another process writes is seen as late as its other events.
@@ -198,7 +198,10 @@ class Advisories:
 
 
 async def in_force(
-    connection: AsyncConnection, name: PackageName, version: Version, digests: Collection[str]
+    connection: AsyncConnection,
+    name: PackageName | None,
+    version: Version | None,
+    digests: Collection[str],
 ) -> tuple[Known, ...]:
     """Return what is in force against a release with these files, as a connection sees it."""
     by_bytes = select(advisory_digests.c.advisory_id).where(
@@ -348,8 +351,12 @@ def _advisory(row: Row[Any]) -> Advisory:
 
 
 def _known(
-    advisory: Advisory, name: PackageName, version: Version, digests: Collection[str]
+    advisory: Advisory,
+    name: PackageName | None,
+    version: Version | None,
+    digests: Collection[str],
 ) -> Known | None:
     bytes_ = tuple(digest for digest in advisory.sha256 if digest in digests)
-    named = advisory.package == name and advisory.affects(version)
+    named = name is not None and advisory.package == name
+    named = named and (version is None or advisory.affects(version))
     return Known(advisory.id, advisory.summary, bytes_) if bytes_ or named else None

@@ -72,9 +72,14 @@ class Tree:
         if len(self._bundle) == WIDTH or ends:
             bundle = tiles.tile_of(ENTRIES, (self.size - 1) // WIDTH, self.size)
             made.append((bundle, tiles.bundle(self._bundle)))
+        if len(self._bundle) == WIDTH:
             self._bundle = []
         for tile, data in (*made, *(self._edge.tiles() if ends else ())):
             await self._compare(tile, data)
+
+    def grow(self, size: int) -> None:
+        """Go on to a larger size."""
+        self._size = size
 
     def difference(self, signed: Checkpoint) -> str:
         """Say how a checkpoint of as many leaves contradicts them; nothing where it does not."""
