@@ -4,7 +4,8 @@
     releases    each has the leaf that brought it, with the same name, version, digest, kind and
                 signer; is held, revoked and yanked as its leaves say; has the report that a leaf
                 names; and is what its artifact says, which its signer signed
-    packages    the latest release, their number, and whether it is deprecated
+    packages    the latest release, their number, and as their leaves say: deprecated, private,
+                channels
     keys        each chain holds, and each statement of it has its leaf
     advisories  each has its leaf, and is on the releases that it speaks of
     blobs       each that a release names is there, and each has the bytes of its name
@@ -25,7 +26,7 @@ from registry_core import keys
 from registry_core.canonical import digest
 from registry_core.errors import InvalidPackage, NotFound, RegistryError, Tampered
 from registry_core.events.kinds import INTRODUCING, EventKind
-from registry_core.formats import reading
+from registry_core.formats import Visibility, reading
 from registry_core.names import PackageName, Reference, Version
 from registry_core.packages import State
 from registry_core.packages.auditing import Inventory
@@ -184,20 +185,23 @@ class _Walk:
                 self._unreadable(where, error)
 
     async def _package(self, name: PackageName) -> list[str]:
-        package, leaves = await self.inventory.package(name)
+        package, whole, rest = await self.inventory.package(name)
         first = next((r for r in package.releases if not r.avoided), None)
         problems = []
         if (package.latest and package.latest.id) != (first and first.id):
             problems.append(f"its latest release is {first and first.version}")
         if package.release_count != len(package.releases):
             problems.append(f"has {len(package.releases)} releases, not {package.release_count}")
-        told = [s for k, s in _sayings(leaves) if k == EventKind.PACKAGE_DEPRECATED]
-        last = told[-1] if told else {}
-        if (package.deprecated, package.replacement) != (
-            last.get("reason"),
-            last.get("replacement"),
-        ):
+        said = _package_says(whole, rest)
+        there = (package.deprecated, package.replacement)
+        if there != said.deprecated:
             problems.append("is deprecated, or not, in another way than its leaves say")
+        if package.private is not said.private:
+            problems.append(f"is {package.visibility}, and its leaves say otherwise")
+        numbers = {r.id: str(r.version) for r in (*package.releases, *package.withheld)}
+        channels = {channel: numbers.get(of) for channel, of in package.channels.items()}
+        if channels != said.channels:
+            problems.append(f"its channels are {channels}, its leaves say {said.channels}")
         return problems
 
     async def _keys(self) -> None:
@@ -252,7 +256,7 @@ class _Walk:
             reference = Reference.parse(subject)
             if not isinstance(reference.selector, Version):
                 return False
-            package, _ = await self.inventory.package(reference.name)
+            package, *_ = await self.inventory.package(reference.name)
             return bool(package.exactly(reference.selector))
         except (RegistryError, AssertionError):
             return False
@@ -277,6 +281,29 @@ def _sayings(leaves: Sequence[Said]) -> Iterator[tuple[EventKind, Mapping[str, A
             yield EventKind(leaf.kind), leaf.leaf.says()
         except (RegistryError, ValueError):
             continue
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """What leaves say of a package as a whole."""
+
+    deprecated: tuple[str | None, str | None]
+    private: bool
+    channels: Mapping[str, str]
+
+
+def _package_says(whole: Sequence[Said], rest: Sequence[Said]) -> _Package:
+    # Whether it was private when it came is told by whether its first leaf is sealed.
+    private = bool(rest and rest[0].leaf.statement)
+    deprecated: tuple[str | None, str | None] = (None, None)
+    for kind, said in _sayings(whole):
+        if kind is EventKind.VISIBILITY_CHANGED:
+            private = said.get("visibility") == Visibility.PRIVATE
+        if kind is EventKind.PACKAGE_DEPRECATED:
+            deprecated = said.get("reason"), said.get("replacement")
+    moved = [said for kind, said in _sayings(rest) if kind is EventKind.CHANNEL_MOVED]
+    channels = {str(said.get("channel")): str(said.get("version")) for said in moved}
+    return _Package(deprecated, private, channels)
 
 
 def _against_leaves(recorded: Recorded) -> Iterator[str]:

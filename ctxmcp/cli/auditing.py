@@ -13,7 +13,7 @@ from ctxmcp import terminal
 from ctxmcp.cli.endings import Ending
 from ctxmcp.cli.invocation import Command, Invocation, invocation
 from ctxmcp.cli.printing import answer, document, working
-from registry_core.errors import Invalid
+from registry_core.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,13 @@ async def _registry(said: Invocation) -> AuditedRegistry:
     from ctxmcp.wiring import open_registry  # noqa: PLC0415 - brings SQLAlchemy
     from registry_core.audit import audit as auditing  # noqa: PLC0415 - as above
 
-    async with open_registry(said.embedded) as registry:
+    settings = said.embedded
+    if not settings.database_url and not settings.data_dir.is_dir():
+        raise NotFound(  # opening would make an empty one, in which nothing is wrong
+            f"there is no registry in {settings.data_dir}",
+            hint="Name its folder, `--data-dir`, or a remote one, `--registry`.",
+        )
+    async with open_registry(settings) as registry:
         with working(said) as bar:
             return await auditing(registry, bar.at)
 

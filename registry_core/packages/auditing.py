@@ -69,6 +69,14 @@ _PACKAGE_LEAVES = (
     .where(packages.c.id == bindparam("of"))
     .order_by(log_leaves.c.position)
 )
+_RELEASE_LEAVES = (
+    select(*_LEAF)
+    .join(releases, releases.c.package_id == packages.c.id)
+    .join(log_leaves, log_leaves.c.subject == _REF)
+    .where(packages.c.id == bindparam("of"))
+    .where(log_leaves.c.kind.in_([kind.value for kind in (*INTRODUCING, EventKind.CHANNEL_MOVED)]))
+    .order_by(log_leaves.c.position)
+)
 _CHAIN = (
     select(namespace_keys, *_LEAF)
     .outerjoin(log_leaves, log_leaves.c.event_id == namespace_keys.c.position)
@@ -147,13 +155,19 @@ class Inventory:
         async for row in self._pages(statement, packages.c.id):
             yield row
 
-    async def package(self, name: PackageName) -> tuple[Package, tuple[Said, ...]]:
-        """Return a package that is there, and what the log says of it as a whole."""
+    async def package(
+        self, name: PackageName
+    ) -> tuple[Package, tuple[Said, ...], tuple[Said, ...]]:
+        """Return a package that is there, and what the log says of it as a whole.
+
+        Then, how its releases came, and which channels point to them.
+        """
         async with self._database.snapshot() as connection:
             package = await load(connection, name)
             assert package is not None  # noqa: S101 - packages are never deleted
-            rows = (await connection.execute(_PACKAGE_LEAVES, {"of": package.id})).all()
-        return package, _said(rows)
+            whole = (await connection.execute(_PACKAGE_LEAVES, {"of": package.id})).all()
+            rest = (await connection.execute(_RELEASE_LEAVES, {"of": package.id})).all()
+        return package, _said(whole), _said(rest)
 
     async def unrecorded(self, digests: Collection[str]) -> set[str]:
         """Return those of some digests that no release has."""

@@ -290,3 +290,6 @@ def test_outside_a_project_the_registry_is_audited(shell: Shell) -> None:
     assert "BAD @demo/commit-messages@1.0.0: its blob: a stored blob was changed" in broken.out
     assert shell("audit", "registry", "--json").json["problems"][0]["where"]
     assert shell("audit", "registry", "--offline").code == 2
+    nowhere = shell("audit", "--data-dir", str(shell.folder / "nowhere"))
+    assert nowhere.code == 3
+    assert not (shell.folder / "nowhere").exists()

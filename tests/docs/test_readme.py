@@ -38,6 +38,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(900)  # some forty programs, one after the other, on however slow a machine
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the blocks use curl")
 def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
     assert len(SHELL) >= 4
@@ -50,7 +51,7 @@ def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
             capture_output=True,
             check=False,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout
@@ -90,6 +91,7 @@ def test_every_operation_and_command_is_in_the_readme():
         "serve",
         "mcp",
         "demo",
+        "audit",
         "witness",
         "monitor",
     ]:

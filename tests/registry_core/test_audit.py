@@ -14,6 +14,7 @@ from registry_core.audit import Audited, audit
 from registry_core.callers import OWNER
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
+from registry_core.formats import Visibility
 from registry_core.names import PackageName, Version
 from registry_core.packages.advisories import Warned
 from registry_core.rescan import rescan
@@ -53,6 +54,8 @@ async def busy(world: World) -> None:
     await world.publish("@acme/review", "1.1.0")
     await world.publish("@acme/review", "1.2.0", files={"SKILL.md": SUSPECT})
     await world.publish("@acme/secret", private=True)
+    await packages.set_visibility(PackageName.parse("@acme/secret"), Visibility.PUBLIC, owner)
+    await packages.set_visibility(PackageName.parse("@acme/secret"), Visibility.PRIVATE, owner)
     await world.publish("@other/base", key=OTHER_KEY)
     await world.publish("@other/top", key=OTHER_KEY, needs={"@other/base": "^1"})
     await packages.yank(REVIEW, ONE, "too old", owner)
@@ -214,6 +217,20 @@ async def _undo_deprecation(world: World) -> str:
     return "@acme/review: is deprecated, or not, in another way than its leaves say"
 
 
+async def _open(world: World) -> str:
+    await world.publish("@acme/review", private=True)
+    await edit(world, "UPDATE packages SET visibility = 'public'")
+    return "@acme/review: is public, and its leaves say otherwise"
+
+
+async def _move_channel(world: World) -> str:
+    await world.publish("@acme/review")
+    await world.publish("@acme/review", "1.1.0")
+    await world.registry.packages.point(REVIEW, "stable", Version.parse("1.1.0"), OWNER)
+    await edit(world, "UPDATE packages SET channels = '{\"stable\": 1}'")
+    return "@acme/review: its channels are {'stable': '1.0.0'}, its leaves say"
+
+
 async def _edit_event(world: World) -> str:
     await world.publish("@acme/review")
     await edit(world, "UPDATE events SET payload = '{}' WHERE kind = 'package_published'")
@@ -262,6 +279,8 @@ async def _delete_last_leaf(world: World) -> str:
         _delete_key,
         _older_latest,
         _undo_deprecation,
+        _open,
+        _move_channel,
         _edit_event,
         _delete_event,
         _forge_opening,
