@@ -68,7 +68,7 @@ class Standing(Model):
 class Stranger(Model):
     """Something on disk, where agents read, that the lock does not know."""
 
-    path: str
+    path: str = Field(json_schema_extra=package_text())
     advisories: list[str] = Field(default=[], description="That know bytes of it.")
 
 
