@@ -235,10 +235,9 @@ def _note(data: bytes) -> object:
 
 
 def _checkpoint(data: bytes) -> object:
-    given = text(data)
-    tree = checkpoints.Checkpoint.parse(given)
+    tree = checkpoints.Checkpoint.parse(data.decode("utf-8", "replace"))  # as in a note
     signed = notes.Note(tree.text, (LOG.sign(tree.text), LOG.cosign(tree.text, 1)))
-    return checkpoints.read(str(signed).encode("utf-8", "surrogatepass"), LOG.verifier)
+    return checkpoints.read(str(signed).encode(), LOG.verifier)
 
 
 def _proof(data: bytes) -> object:
