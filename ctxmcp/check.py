@@ -114,7 +114,12 @@ def everything(places: Places) -> Verified:
             f"nothing is installed in {places.project}",
             hint="Name a file, a folder or @ns/name@version.",
         )
-    return _verified([_installed(entry, places) for entry in lock.packages.values()])
+    return _verified(locked(lock, places))
+
+
+def locked(lock: Lock, places: Places) -> list[Checked]:
+    """Check each package of a lock, in its order."""
+    return [_installed(entry, places) for entry in lock.packages.values()]
 
 
 def installed(places: Places, target: str) -> Verified | None:

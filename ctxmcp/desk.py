@@ -1,9 +1,9 @@
 """The desk: operations as the user's own machine does them.
 
 `Desk.invoke` takes an operation's local arguments. It does the local part of `install`, `verify`,
-`publish` and `download`, and signs changes of keys; every other operation goes to the registry as
-it is. The command line, the MCP server on stdio and the Python client all work through it. Relative
-paths are relative to the project.
+`audit`, `publish` and `download`, and signs changes of keys; every other operation goes to the
+registry as it is. The command line, the MCP server on stdio and the Python client all work through
+it. Relative paths are relative to the project.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxmcp import check, keyfiles, pack, policy, staging
+from ctxmcp import auditing, check, keyfiles, pack, policy, staging
 from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
 from ctxmcp.keyfiles import Keyfiles
@@ -26,6 +26,7 @@ from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
 from registry_core.names import Reference, Version
 from registry_core.operations import find
+from registry_core.operations.audit import Audit
 from registry_core.operations.download import Download, Located
 from registry_core.operations.install import Install
 from registry_core.operations.keys import AddKey, Recover, RevokeKey, Rotate
@@ -72,16 +73,22 @@ class Desk:
 
     async def _here(self, given: Model, progress: Progress | None) -> Model | None:
         """Do what this machine has a part in; None for every other operation."""
+        done: Model | None
         match given:
             case Install():
-                return await self._install(given, progress)
+                done = await self._install(given, progress)
             case Verify():
-                return await self._verify(given)
+                done = await self._verify(given)
+            case Audit():
+                places = Places(self._path(given.project), self._settings.tools_dir)
+                done = await auditing.audit(self._connection, places, offline=given.offline)
             case Publish():
-                return await self._publish(given)
+                done = await self._publish(given)
             case Download():
-                return await self._download(given)
-        return await self._change_keys(given)
+                done = await self._download(given)
+            case _:
+                done = await self._change_keys(given)
+        return done
 
     async def remove(self, refs: Sequence[str]) -> Removal:
         """Remove installed packages from the project."""

@@ -108,7 +108,7 @@ def _event(frame: Frame) -> Event | None:
     """Read an event; None for a frame that is none of the log, which a later server may send."""
     try:
         return _read(json.loads(frame.data))
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 

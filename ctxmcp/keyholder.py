@@ -48,7 +48,9 @@ def _link(link: ChainLink) -> Link:
     if at.tzinfo is None:
         raise Invalid("a key chain: `at` has no zone")
     envelope = dsse.read(link.envelope) if link.envelope is not None else None
-    return Link(Statement.from_payload(link.statement.encode()), link.position, at, envelope)
+    # What came as JSON may hold halves of characters; they are no UTF-8, and refused as such.
+    payload = link.statement.encode(errors="surrogatepass")
+    return Link(Statement.from_payload(payload), link.position, at, envelope)
 
 
 @dataclass(frozen=True, slots=True)

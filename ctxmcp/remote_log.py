@@ -60,6 +60,13 @@ class RemoteLog:
             found = tiles.unbundle(await self._tile(tile), tile.width)
             yield found[max(0, start - index * WIDTH) :]
 
+    async def file(self, tile: Tile) -> bytes | None:
+        """Return a file of the log as it is, None where there is none."""
+        try:
+            return await self._http.read(f"log/{tile.path}")
+        except NotFound:
+            return None
+
     async def _hashes(self, spans: Sequence[Span], size: int) -> tuple[bytes, ...]:
         turns = asyncio.Semaphore(AT_ONCE)
 

@@ -3,6 +3,7 @@
 This is the one place where SQLite and PostgreSQL differ.
 
 - `read()` gives a connection for single statements, each seeing what is committed.
+- `snapshot()` gives one in which several statements see the same.
 - `write(work)` runs `work(connection)` in one transaction and returns what it returned, after the
   commit. On SQLite there is one writer: transactions that wait for it together share one commit,
   each in a savepoint of its own, so a failing one undoes itself alone. On PostgreSQL each has a
@@ -106,6 +107,24 @@ class Database:
         with _plainly():
             async with self._readers.connect() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in which every statement sees the same commit; not for long."""
+        with _plainly():
+            if not self.is_sqlite:
+                again = self._writers.execution_options(isolation_level="REPEATABLE READ")
+                async with again.begin() as connection:
+                    yield connection
+                return
+            async with self._readers.connect() as connection:
+                await connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                except BaseException:
+                    await connection.invalidate()  # it may not go back as it is
+                    raise
+                await connection.exec_driver_sql("COMMIT")
 
     async def write(
         self,

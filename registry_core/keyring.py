@@ -46,7 +46,7 @@ _EVENTS = {
 
 async def chain(connection: AsyncConnection, namespace: str) -> Sequence[Link]:
     """Return the links of a namespace, oldest first; none where nothing was ever signed."""
-    return [_link(row) for row in await connection.execute(_CHAIN, {"of": namespace})]
+    return [link_of(row) for row in await connection.execute(_CHAIN, {"of": namespace})]
 
 
 async def ring(journal: Journal, connection: AsyncConnection, namespace: str) -> Ring:
@@ -131,7 +131,8 @@ def _row(link: Link) -> dict[str, Any]:
     }
 
 
-def _link(row: Any) -> Link:
+def link_of(row: Any) -> Link:
+    """Read a row of `namespace_keys`. Raises Invalid."""
     envelope = dsse.read(row.envelope) if row.envelope else None
     statement = keys.read(envelope) if envelope else Statement.from_json(row.statement)
     return Link(statement, row.position, row.at, envelope)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from registry_core.registry import Registry
+
+
+_MOST_TOLD = 5
+"""Problems of one call that are told."""
 
 
 class Model(BaseModel):
@@ -92,14 +97,19 @@ class Operation(Generic[G, R]):
             )
 
     def read(self, arguments: Mapping[str, Any], surface: Surface) -> G:
-        """Validate arguments as a surface takes them. Raises Invalid with every problem."""
+        """Validate arguments as a surface takes them. Raises Invalid with the first problems."""
         foreign = self.hidden_from(surface) & arguments.keys()
         if foreign:
             raise Invalid(f"{self.name} takes no {', '.join(sorted(foreign))} here")
+        # A body of megabytes has room for so many that listing all of them would take seconds.
+        known = self.given.model_fields.keys()
+        odd = islice((name for name in arguments if name not in known), _MOST_TOLD)
+        few = {name: arguments[name] for name in (*(known & arguments.keys()), *odd)}
         try:
-            return self.given.model_validate(dict(arguments))
+            return self.given.model_validate(few)
         except ValidationError as error:
-            problems = "; ".join(_problem(found) for found in error.errors()[:5])
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            problems = "; ".join(map(_problem, found[:_MOST_TOLD]))
             raise Invalid(f"{self.name}: {problems}") from None
 
     def hidden_from(self, surface: Surface) -> frozenset[str]:

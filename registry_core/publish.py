@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry_core import keys
 from registry_core.errors import Internal, Rejected, TooLarge
@@ -200,29 +200,12 @@ def _new_release(rehearsed: Published) -> NewRelease:
         candidate.kind,
         candidate.visibility,
         row={
-            "format": candidate.format,
-            "media_type": candidate.media_type,
-            "sha256": candidate.sha256,
-            "size": len(candidate.artifact),
+            **columns(candidate),
             "signer": report.signer,
-            "description": candidate.description,
-            "author": candidate.author,
-            "license": candidate.license,
-            "tags": list(candidate.tags),
-            "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
-            "powers": {name: value for name, value in asdict(candidate.powers).items() if value},
             "outcome": "warned" if warned else "passed",
         },
         details=Details(
-            files=tuple(
-                {
-                    "path": file.path,
-                    "size": file.size,
-                    "sha256": file.sha256,
-                    "executable": file.executable,
-                }
-                for file in candidate.files
-            ),
+            files=listing(candidate),
             readme=_storable(candidate.readme, MAX_README),
             body=_storable(_body(candidate), MAX_BODY),
             report=report.as_json(),
@@ -233,6 +216,35 @@ def _new_release(rehearsed: Published) -> NewRelease:
         why_held="; ".join(dict.fromkeys(f.rule for f in report.held)) or None,
         signing=rehearsed.signing,
         judged=rehearsed.judged,
+    )
+
+
+def columns(candidate: Candidate) -> dict[str, Any]:
+    """Return the columns of a release that its artifact alone decides on."""
+    return {
+        "format": candidate.format,
+        "media_type": candidate.media_type,
+        "sha256": candidate.sha256,
+        "size": len(candidate.artifact),
+        "description": candidate.description,
+        "author": candidate.author,
+        "license": candidate.license,
+        "tags": list(candidate.tags),
+        "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
+        "powers": {name: value for name, value in asdict(candidate.powers).items() if value},
+    }
+
+
+def listing(candidate: Candidate) -> tuple[dict[str, Any], ...]:
+    """Return what is recorded of each file."""
+    return tuple(
+        {
+            "path": file.path,
+            "size": file.size,
+            "sha256": file.sha256,
+            "executable": file.executable,
+        }
+        for file in candidate.files
     )
 
 

@@ -36,6 +36,7 @@ _PROGRAM = {
     "pack": "files",
     "keygen": "files",
     "accept-key": "files",
+    "audit": "auditing",
     "token": "tokens",
     "rescan": "scanning",
     "serve": "serving",
@@ -44,7 +45,7 @@ _PROGRAM = {
     "monitor": "log",
     "demo": "first",
 }
-"""Commands that are no operation of the registry, and the module each is in."""
+"""Commands that are no operation of the registry, or more than one, and the module each is in."""
 
 
 class Root(Group):
@@ -54,7 +55,7 @@ class Root(Group):
         """List the operations, then the rest."""
         from registry_core.operations import CATALOG  # noqa: PLC0415 - brings pydantic
 
-        return [*(name.replace("_", "-") for name in CATALOG), *_PROGRAM]
+        return [*dict.fromkeys([*(name.replace("_", "-") for name in CATALOG), *_PROGRAM])]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Load one command."""

@@ -16,6 +16,7 @@ import click
 from ctxmcp.terminal import Paper, aligned, one_line
 from registry_core.operation import Model
 from registry_core.operations.advisories import AdvisoryEntry, AdvisoryList
+from registry_core.operations.audit import Audited, Standing
 from registry_core.operations.calls import CallList
 from registry_core.operations.changing import ChannelState, StateNow, VisibilityState, YankState
 from registry_core.operations.download import Located
@@ -146,6 +147,35 @@ def _verify(output: Verified, on: Paper) -> Sequence[str]:
 def _checked(checked: Checked) -> Iterator[str]:
     yield f"{_mark('ok ' if checked.ok else 'BAD')} {checked.what}"
     yield from (f"    {one_line(problem)}" for problem in checked.problems)
+
+
+@lines.register(Audited)
+def _audit(output: Audited, on: Paper) -> Sequence[str]:
+    return [
+        *(line for one in output.releases for line in _audited(one, on)),
+        *(["nothing is installed"] if not output.releases else []),
+        *(
+            line
+            for one in output.unlocked
+            for line in _wrapped(f"not in the lock: {'; '.join([one.path, *one.advisories])}", on)
+        ),
+        *(line for what in output.not_checked for line in _wrapped(f"not checked: {what}", on)),
+    ]
+
+
+def _audited(one: Standing, on: Paper) -> Iterator[str]:
+    known = one.verdict if one.verdict in {"caution", "refuse"} else "ok "
+    yield f"{_mark('BAD' if one.problems else 'refuse' if one.refused else known)} {one.ref}"
+    old = f"deprecated: {one.deprecated}{f'; use {one.replacement}' if one.replacement else ''}"
+    reasons = one.reasons if one.refused or one.verdict is None else []
+    for what in (
+        *one.problems,
+        *reasons,
+        *one.advisories,
+        *([old] if one.deprecated else []),
+        *([f"there is {one.newest}"] if one.newest else []),
+    ):
+        yield from (f"    {line}" for line in _wrapped(f"- {one_line(what)}", on))
 
 
 @lines.register(Trusted)

@@ -25,6 +25,7 @@ from registry_core.events import Audited, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
 from registry_core.operations.advisories import advise, advisories
+from registry_core.operations.audit import audit
 from registry_core.operations.calls import calls
 from registry_core.operations.changing import channel, deprecate, revoke, unyank, visibility, yank
 from registry_core.operations.download import download
@@ -75,6 +76,7 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         revoke,
         advise,
         advisories,
+        audit,
         visibility,
         channel,
         keys,

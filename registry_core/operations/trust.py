@@ -49,6 +49,13 @@ class Trusted(Model):
 async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
     """Say whether to trust a package: trusted, caution or refuse, with reasons."""
     package, release = await _any(registry, caller, given.ref)
+    return await judge(registry, caller, package, release, whole=given.detail == "full")
+
+
+async def judge(
+    registry: Registry, caller: Caller, package: Package, release: Release, *, whole: bool = False
+) -> Trusted:
+    """Judge a release, whatever its state; `whole` adds the report."""
     details = await registry.packages.details(release)
     report = Report.from_json(details.report)
     ring = await registry.keychains.ring(package.name.namespace)
@@ -63,7 +70,7 @@ async def trust(registry: Registry, caller: Caller, given: Trust) -> Trusted:
         checks={s.check: s.outcome for s in report.sections} if told else {},
         signer=release.signer,
         sha256=release.sha256,
-        report=details.report if told and given.detail == "full" else None,
+        report=details.report if told and whole else None,
     )
 
 

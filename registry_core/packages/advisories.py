@@ -154,9 +154,9 @@ class Advisories:
             return await _one(connection, advisory_id)
 
     async def against(
-        self, name: PackageName, version: Version, digests: Collection[str]
+        self, name: PackageName | None, version: Version | None, digests: Collection[str]
     ) -> tuple[Known, ...]:
-        """Return what is in force against a release with these files that may be published.
+        """Return what is in force against a release with these files, or against files alone.
 
         Where none is in force, nobody looks again for `POLL` seconds unless one is written here;
         what another process writes is seen as late as its other events.
@@ -164,22 +164,12 @@ class Advisories:
         now, written = asyncio.get_running_loop().time(), self._written
         if now < self._none_until:
             return ()
-        by_bytes = select(advisory_digests.c.advisory_id).where(
-            advisory_digests.c.sha256.in_(sorted(digests))
-        )
-        statement = (
-            select(advisories)
-            .where(advisories.c.withdrawn_at.is_(None))
-            .where(or_(advisories.c.package == str(name), advisories.c.id.in_(by_bytes)))
-            .order_by(advisories.c.id)
-        )
         async with self._journal.database.read() as connection:
-            rows = (await connection.execute(statement)).all()
-            none = not rows and (await connection.execute(_IN_FORCE)).first() is None
+            found = await in_force(connection, name, version, digests)
+            none = not found and (await connection.execute(_IN_FORCE)).first() is None
         if none and written == self._written:
             self._none_until = now + POLL
-        found = [_known(_advisory(row), name, version, digests) for row in rows]
-        return tuple(known for known in found if known is not None)
+        return found
 
     async def _mark(
         self,
@@ -205,6 +195,27 @@ class Advisories:
             draft = await verdict_changed(connection, scales, was, now, because, caller)
             if draft is not None:
                 await self._journal.append(connection, draft)
+
+
+async def in_force(
+    connection: AsyncConnection,
+    name: PackageName | None,
+    version: Version | None,
+    digests: Collection[str],
+) -> tuple[Known, ...]:
+    """Return what is in force against a release with these files, as a connection sees it."""
+    by_bytes = select(advisory_digests.c.advisory_id).where(
+        advisory_digests.c.sha256.in_(sorted(digests))
+    )
+    statement = (
+        select(advisories)
+        .where(advisories.c.withdrawn_at.is_(None))
+        .where(or_(advisories.c.package == str(name), advisories.c.id.in_(by_bytes)))
+        .order_by(advisories.c.id)
+    )
+    rows = await connection.execute(statement)
+    found = [_known(_advisory(row), name, version, digests) for row in rows]
+    return tuple(known for known in found if known is not None)
 
 
 def _check(warned: Warned) -> None:
@@ -340,8 +351,12 @@ def _advisory(row: Row[Any]) -> Advisory:
 
 
 def _known(
-    advisory: Advisory, name: PackageName, version: Version, digests: Collection[str]
+    advisory: Advisory,
+    name: PackageName | None,
+    version: Version | None,
+    digests: Collection[str],
 ) -> Known | None:
     bytes_ = tuple(digest for digest in advisory.sha256 if digest in digests)
-    named = advisory.package == name and advisory.affects(version)
+    named = name is not None and advisory.package == name
+    named = named and (version is None or advisory.affects(version))
     return Known(advisory.id, advisory.summary, bytes_) if bytes_ or named else None

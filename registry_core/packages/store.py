@@ -123,7 +123,7 @@ class Packages:
             .order_by(packages.c.namespace, packages.c.name)
         )
         async with self._journal.database.read() as connection:
-            return [_summary(row) for row in await connection.execute(statement)]
+            return [summary_of(row) for row in await connection.execute(statement)]
 
     async def page(
         self, caller: Caller, kind: Kind, *, after: PackageName | None, limit: int
@@ -140,7 +140,7 @@ class Packages:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return [(_summary(row), Details(tuple(row.files), row.readme, "", {})) for row in rows]
+        return [(summary_of(row), Details(tuple(row.files), row.readme, "", {})) for row in rows]
 
     async def by_id(self, ids: Sequence[int]) -> Mapping[int, Summary]:
         """Return packages with their latest releases by id, whoever may see them."""
@@ -150,7 +150,7 @@ class Packages:
             .where(packages.c.id.in_(ids))
         )
         async with self._journal.database.read() as connection:
-            found = [_summary(row) for row in await connection.execute(statement)]
+            found = [summary_of(row) for row in await connection.execute(statement)]
         return {package.id: package for package in found}
 
     async def details(self, release: Release) -> Details:
@@ -170,7 +170,7 @@ class Packages:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return {row[0]: (_summary(row), row.body) for row in rows}
+        return {row[0]: (summary_of(row), row.body) for row in rows}
 
     async def admit(self, claim: Claim, caller: Caller) -> Package | None:
         """Say whether the caller may publish this version now, without writing anything.
@@ -744,15 +744,18 @@ def _waiting(row: Row[Any]) -> Waiting:
     return Waiting(head["name"], head["kind"], release, row.report)
 
 
-def _summary(row: Row[Any]) -> Summary:
+def summary_of(row: Row[Any]) -> Summary:
+    """Read the columns of `packages` and `releases`, which stand first in a row."""
     return Summary(**_head(row), latest=_release(row))
 
 
 def _release(row: Row[Any]) -> Release | None:
-    """Read the columns of `releases`, which stand behind those of `packages`; None if outer."""
+    return None if row[_PACKAGE_WIDTH] is None else release_of(row)
+
+
+def release_of(row: Row[Any]) -> Release:
+    """Read the columns of `releases`, which stand behind those of `packages`."""
     mine = dict(zip(releases.c.keys(), row[_PACKAGE_WIDTH:], strict=False))
-    if mine["id"] is None:
-        return None
     for column in ("package_id", "precedence"):
         del mine[column]
     mine["version"] = Version.parse(mine["version"])

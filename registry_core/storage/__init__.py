@@ -9,6 +9,7 @@ Files, beside them: bytes under paths, for what is served as static files (the t
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 
@@ -29,6 +30,9 @@ class Blobs(Protocol):
 
     async def has(self, digest: str) -> bool:
         """Tell whether the blob is there. Raises Unavailable."""
+
+    def digests(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the digests of all there are, some at a time. Raises Unavailable."""
 
 
 class Files(Protocol):

@@ -7,6 +7,7 @@ folder. A file's key is its path.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import obstore
@@ -16,9 +17,12 @@ from obstore.store import LocalStore, MemoryStore, from_url
 from registry_core.errors import NotFound, Tampered, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from obstore.store import ObjectStore
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ObjectBlobs:
@@ -72,6 +76,16 @@ class ObjectBlobs:
         except (BaseError, OSError) as error:
             raise Unavailable("the blob store does not answer") from error
         return True
+
+    async def digests(self) -> AsyncIterator[Sequence[str]]:
+        try:
+            async for found in obstore.list(self._store, prefix="sha256"):
+                names = [each["path"].rpartition("/")[2] for each in found]
+                yield [name for name in names if _DIGEST.fullmatch(name)]
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise Unavailable("the blob store does not answer") from error
 
 
 class ObjectFiles:

@@ -36,6 +36,7 @@ from registry_core.errors import (
 from registry_core.events.feed import POLL
 from registry_core.events.kinds import INTRODUCING
 from registry_core.transparency import checkpoints, merkle, notes, tiles
+from registry_core.transparency.auditing import walk
 from registry_core.transparency.checkpoints import Checkpoint, Signed
 from registry_core.transparency.issuing import Issuing, Terms
 from registry_core.transparency.merkle import leaf_hash
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from registry_core.events.journal import Journal
     from registry_core.events.leaves import Leaf
     from registry_core.storage import Files
+    from registry_core.transparency.auditing import Note as Told
+    from registry_core.transparency.auditing import Tell, Walked
     from registry_core.transparency.merkle import Span
     from registry_core.transparency.notes import Signer, Verifier
 
@@ -261,6 +264,15 @@ class Log:
         async with self._one_at_a_time:
             await self._make_again(signed.checkpoint)
         return signed.checkpoint
+
+    async def audit(self, note: Told, tell: Tell) -> Walked:
+        """Hold leaves, tiles and checkpoints against each other; nothing is written."""
+
+        async def read(tile: Tile) -> bytes | None:
+            return await self._files.read(tile.path)
+
+        copy = await self._files.read(COPY)
+        return await walk(self._rows, read, copy, self._signer.verifier, note, tell)
 
     async def _with_cosignatures(self, size: int, note: Note) -> Note:
         lines = await self._rows.cosignatures(size) if self._witnesses else {}

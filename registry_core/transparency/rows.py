@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
 
 from registry_core.errors import Tampered
+from registry_core.events.kinds import CHANGES
 from registry_core.events.leaves import Leaf
-from registry_core.schema import log_checkpoints, log_cosignatures, log_leaves
+from registry_core.schema import events, log_checkpoints, log_cosignatures, log_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _SIZE = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0))
 _NEWEST = select(log_checkpoints.c.note).order_by(log_checkpoints.c.size.desc()).limit(1)
+
+_PAGE = 500
 
 
 class Rows:
@@ -61,6 +64,54 @@ class Rows:
             row.subject: (row.position, Leaf(row.leaf, row.statement or b"", row.salt or ""))
             for row in rows
         }
+
+    async def with_events(self, start: int, end: int) -> Sequence[Any]:
+        """Return the leaves [start, end) with the events that they were written with."""
+        statement = (
+            select(
+                log_leaves,
+                events.c.kind.label("event_kind"),
+                *(events.c.at, events.c.payload, events.c.namespace, events.c.private),
+            )
+            .outerjoin(events, events.c.id == log_leaves.c.event_id)
+            .where(log_leaves.c.position >= start, log_leaves.c.position < end)
+            .order_by(log_leaves.c.position)
+        )
+        async with self._database.read() as connection:
+            return (await connection.execute(statement)).all()
+
+    async def unlogged(self) -> AsyncIterator[Any]:
+        """Yield the id and kind of events that have to have a leaf and have none."""
+        statement = (
+            select(events.c.id, events.c.kind)
+            .outerjoin(log_leaves, log_leaves.c.event_id == events.c.id)
+            .where(events.c.kind.in_([kind.value for kind in CHANGES]))
+            .where(log_leaves.c.position.is_(None))
+            .order_by(events.c.id)
+            .limit(_PAGE)
+        )
+        last = 0
+        while True:
+            async with self._database.read() as connection:
+                rows = (await connection.execute(statement.where(events.c.id > last))).all()
+            for row in rows:
+                yield row
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].id
+
+    async def signed(self, last: int) -> AsyncIterator[Any]:
+        """Yield the size and note of each checkpoint up to a size, the smallest first."""
+        size, statement = -1, select(log_checkpoints).order_by(log_checkpoints.c.size).limit(_PAGE)
+        while size < last:
+            some = statement.where(log_checkpoints.c.size > size, log_checkpoints.c.size <= last)
+            async with self._database.read() as connection:
+                rows = (await connection.execute(some)).all()
+            if not rows:
+                return
+            for row in rows:
+                yield row
+            size = rows[-1].size
 
     async def newest(self) -> str | None:
         """Return the largest checkpoint that was signed, as a note."""

@@ -91,6 +91,7 @@ def test_every_operation_and_command_is_in_the_readme():
         "serve",
         "mcp",
         "demo",
+        "audit",
         "witness",
         "monitor",
     ]:

@@ -223,6 +223,14 @@ async def test_who_has_no_token_is_told_so_and_who_has_the_wrong_one_too(sqlite_
                 await ask(world, name, caller, **given)
 
 
+def test_many_unknown_arguments_are_refused_as_quickly_as_few():
+    given = {f"k{n}": 0 for n in range(200_000)}
+    with pytest.raises(Invalid) as refused:
+        CATALOG["inspect"].read({"ref": 5, **given}, "remote")
+    assert refused.value.message.count(";") == 4
+    assert "ref" in refused.value.message
+
+
 async def test_arguments_are_checked_and_every_problem_named(sqlite_world: World):
     for name, arguments, words in (
         ("nope", {}, "no operation"),
