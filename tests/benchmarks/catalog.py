@@ -2,8 +2,9 @@
 
     python tests/benchmarks/catalog.py [COUNT] [DATA_DIR]
 
-Prints how many were published, how many were refused and by which rule, the rate, then the time
-of searches, and installs and verifies a sample into an empty project.
+Prints how many were published, held and refused, each refusal by its rule, the rate, and how much
+of the processor's time the checks take; then the time of searches, and installs and verifies a
+sample into an empty project.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -33,6 +34,7 @@ from registry_core.errors import RegistryError, Rejected
 from registry_core.formats import File, ctxpkg, skill
 from registry_core.names import Kind, PackageName, Version
 from registry_core.publish import publish
+from registry_core.verification import Binding, verify
 from world import KEY, MOMENT, World
 
 SHARED = Path(__file__).parents[2] / "../shared/data/catalog/skills.jsonl.gz"
@@ -64,11 +66,18 @@ def packed(found: dict) -> bytes:
     )
 
 
-async def publish_all(world: World, count: int) -> tuple[list[str], Counter, dict[str, list[str]]]:
-    """Publish every skill; return names, refusals by rule, and what was refused."""
-    names: list[str] = []
-    refused: Counter = Counter()
-    examples: dict[str, list[str]] = {}
+@dataclass
+class Outcome:
+    """What became of the skills: references, and by rule what was held and what was refused."""
+
+    names: list[str] = field(default_factory=list)
+    held: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, list[str]] = field(default_factory=dict)
+
+
+async def publish_all(world: World, count: int) -> Outcome:
+    """Publish every skill."""
+    done = Outcome()
     gate = asyncio.Semaphore(AT_ONCE)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(
@@ -77,16 +86,18 @@ async def publish_all(world: World, count: int) -> tuple[list[str], Counter, dic
 
     async def one(found: dict) -> None:
         try:
-            done = await publish(world.registry, OWNER, packed(found))
-            names.append(f"{done.name}@{done.version}")
+            made = await publish(world.registry, OWNER, packed(found))
+            if made.held:
+                done.held.setdefault(made.report.held[0].rule, []).append(found["id"])
+            else:
+                done.names.append(f"{made.name}@{made.version}")
         except RegistryError as error:
             blocking = error.report.blocking if isinstance(error, Rejected) and error.report else ()
             rule = blocking[0].rule if blocking else error.code
-            refused[rule] += 1
-            examples.setdefault(rule, []).append(found["id"])
+            done.refused.setdefault(rule, []).append(found["id"])
         finally:
             gate.release()
-            bar.update(task, advance=1, refused=refused.total())
+            bar.update(task, advance=1, refused=sum(map(len, done.refused.values())))
 
     with bar:
         task = bar.add_task("publishing", total=count, refused=0)
@@ -94,19 +105,40 @@ async def publish_all(world: World, count: int) -> tuple[list[str], Counter, dic
             for found in skills(count):
                 await gate.acquire()
                 group.create_task(one(found))
-    return names, refused, examples
+    return done
+
+
+def scanning(count: int) -> float:
+    """Return the seconds of processor time that the checks take for one of the first skills."""
+    read = [ctxpkg.read(packed(found)) for found in skills(count)]
+    start = time.process_time()
+    for candidate in read:
+        name, version = PackageName.parse(candidate.name), Version.parse(candidate.version)
+        verify(candidate, Binding(name, version))
+    return (time.process_time() - start) / len(read)
+
+
+def listed(what: str, by_rule: dict[str, list[str]], count: int) -> None:
+    total = sum(map(len, by_rule.values()))
+    print(f"{what} {total}: {100 * total / count:.2f} %")
+    for rule, ids in sorted(by_rule.items(), key=lambda one: -len(one[1])):
+        print(f"  {len(ids):5} {rule}: {', '.join(ids)}")
 
 
 async def main(count: int, folder: Path) -> None:
     """Publish, search, install, verify, and say how it went."""
     async with World.open(f"sqlite+aiosqlite:///{folder / 'registry.sqlite3'}", folder) as world:
-        start = time.perf_counter()
-        names, refused, examples = await publish_all(world, count)
-        elapsed = time.perf_counter() - start
+        start, used = time.perf_counter(), time.process_time()
+        done = await publish_all(world, count)
+        elapsed, used = time.perf_counter() - start, (time.process_time() - used) / count
+        names = done.names
         print(f"published {len(names):,} of {count:,} in {elapsed:.0f} s: {count / elapsed:.0f}/s")
-        print(f"refused {refused.total()}:")
-        for rule, number in refused.most_common():
-            print(f"  {number:5} {rule}: {', '.join(examples[rule][:8])}")
+        listed("held", done.held, count)
+        listed("refused", done.refused, count)
+        checks = scanning(min(count, 500))
+        print(
+            f"checks: {checks * 1e3:.1f} ms of the {used * 1e3:.1f} ms of processor time for each"
+        )
 
         desk = Desk(
             Embedded(world.registry, "embedded"),
@@ -125,8 +157,8 @@ async def main(count: int, folder: Path) -> None:
         print(f"search: median {statistics.median(times):.1f} ms, worst {max(times):.0f} ms")
         wanted = names[:: max(1, len(names) // SAMPLE)][:SAMPLE]
         start = time.perf_counter()
-        done = await desk.invoke("install", {"refs": wanted})
-        print(f"installed {len(done.plan)} in {time.perf_counter() - start:.1f} s")
+        plan = (await desk.invoke("install", {"refs": wanted})).plan
+        print(f"installed {len(plan)} in {time.perf_counter() - start:.1f} s")
         start = time.perf_counter()
         verified = await desk.invoke("verify", {})
         good = sum(checked.ok for checked in verified.checked)
