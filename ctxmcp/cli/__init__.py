@@ -38,6 +38,7 @@ _PROGRAM = {
     "accept-key": "files",
     "token": "tokens",
     "rescan": "scanning",
+    "reindex": "scanning",
     "serve": "serving",
     "mcp": "serving",
     "witness": "log",

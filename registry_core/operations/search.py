@@ -60,8 +60,7 @@ class SearchResult(Model):
 async def search(registry: Registry, caller: Caller, given: Search) -> SearchResult:
     """Find skills, agents, tools and context packages for a task; then `inspect` one."""
     offset = _offset(given.cursor)
-    await registry.indexer.catch_up()
-    found = await registry.index.search(
+    found = await registry.indexer.search(
         Query(
             text=given.query,
             kinds=frozenset([given.kind]) if given.kind else frozenset(),

@@ -11,8 +11,8 @@ together where the index has vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from registry_core.errors import Unavailable
@@ -39,6 +39,7 @@ class Entry:
     kind: Kind
     namespace: str
     private: bool = False
+    verified: bool = False
     description: str = ""
     tags: tuple[str, ...] = ()
     body: str = ""
@@ -65,16 +66,21 @@ Change = Put | Remove
 class Query:
     """What somebody looks for; any text is allowed, and an empty one lists everything by name.
 
-    `kinds` is any of, empty for all; `tags` is all of. `namespaces_visible` are the namespaces
-    whose private packages the asker may see; None is every one.
+    `kinds` and `publishers` (namespaces) are any of, empty for all; `tags` is all of.
+    `namespaces_visible` are the namespaces whose private packages the asker may see; None is every
+    one. A page begins behind the package `after` (its key); where that is gone, at `offset`.
     """
 
     text: str = ""
     kinds: frozenset[Kind] = frozenset()
     tags: frozenset[str] = frozenset()
+    publishers: frozenset[str] = frozenset()
+    include_unverified: bool = True
     namespaces_visible: frozenset[str] | None = frozenset()
     limit: int = 10
     offset: int = 0
+    after: str = ""
+    facets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,8 @@ class Hit:
     score, and 0 where no term was. `similarity` is how sure it is, from 0 to 1, that the package
     serves the query: 1 for a name or tag that was typed, else as `fusion` has measured it; None
     where an index cannot tell.
-    `snippet` is plain text: not escaped for any markup, free of control characters.
+    `snippet` is the passage of description or body that has most of the query: plain text, not
+    escaped for any markup, free of control characters.
     """
 
     key: str
@@ -101,12 +108,14 @@ class Hits:
     """One page of hits, and how many there are that the asker may see.
 
     `fits` is False where not even the best of them is likely to serve the query. They are given all
-    the same: the nearest of what does not fit tells the asker what there is.
+    the same: the nearest of what does not fit tells the asker what there is. `facets` are counts of
+    what was found, where they were asked for: of kind, tag, publisher and verified.
     """
 
     hits: tuple[Hit, ...]
     total: int
     fits: bool = True
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class Behind(Unavailable):
