@@ -24,6 +24,7 @@ from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
 from registry_core.packages.rescans import Rescans
 from registry_core.packages.store import Packages
+from registry_core.packages.trends import Trends
 from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.deferred import Deferred
@@ -78,6 +79,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             index=index,
             indexer=Indexer(index, journal, packages),
             usage=usage,
+            trends=Trends(journal, packages),
             sessions=Sessions(journal),
             knowledge=Knowledge(journal),
             event_index=event_index,

@@ -25,6 +25,13 @@ MAX_BODY = 64 * 1024
 """What an index reads of a query (characters), answers at once (hits), skips at most (hits), and
 keeps of a body (bytes). More is cut or clamped, never refused."""
 
+FITS = 0.5
+"""The similarity from which on a package is said to serve the query."""
+
+FACETS = ("kind", "tag", "publisher", "verified")
+MAX_FACETS = 20
+"""What hits are counted by, and how many values of each are told, the commonest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -91,6 +98,8 @@ class Hit:
     score, and 0 where no term was. `similarity` is how sure it is, from 0 to 1, that the package
     serves the query: 1 for a name or tag that was typed, else as `fusion` has measured it; None
     where an index cannot tell.
+    `rank` is what the hits of an answer are ordered by, from 0 to 1 and 2 more for each better way
+    to be found (by words, tag, beginning of the name, name); None where an index keeps that.
     `snippet` is the passage of description or body that has most of the query: plain text, not
     escaped for any markup, free of control characters.
     """
@@ -101,6 +110,7 @@ class Hit:
     matched: tuple[str, ...]
     snippet: str
     similarity: float | None = None
+    rank: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,15 @@ class Hits:
     total: int
     fits: bool = True
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The keys of two packages that say nearly the same, and how nearly: 1 is word for word."""
+
+    one: str
+    other: str
+    similarity: float
 
 
 class Behind(Unavailable):
@@ -141,6 +160,13 @@ class SearchIndex(Protocol):
 
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
+        ...
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of what the asker may see that are as alike as `least` or more, best first.
+
+        Of a query the filters and the limit count. SQLite finds those of one description alone.
+        """
         ...
 
     async def clear(self) -> None:

@@ -10,7 +10,7 @@ from registry_core.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from registry_core.search import Change, Hits, Query, SearchIndex
+    from registry_core.search import Change, Hits, Pair, Query, SearchIndex
 
 
 class Deferred:
@@ -33,6 +33,10 @@ class Deferred:
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
         return await (await self._opened()).search(query)
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of packages that say nearly the same."""
+        return await (await self._opened()).pairs(query, least)
 
     async def clear(self) -> None:
         """Forget everything."""

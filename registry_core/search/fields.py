@@ -25,11 +25,11 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-from tantivy import DocAddress, Document, FieldType, Occur, Schema, SchemaBuilder, Searcher
+from tantivy import DocAddress, Document, Occur, Schema, SchemaBuilder, Searcher
 from tantivy import Query as Asked
 
 from registry_core.names import Kind
-from registry_core.search import MAX_BODY, Entry, Query, excerpt
+from registry_core.search import FACETS, MAX_BODY, MAX_FACETS, Entry, Query, excerpt
 from registry_core.search.terms import name_terms, text_terms
 
 MAX_TERMS = 64
@@ -47,7 +47,6 @@ UNKNOWN = 3.0
 """What a word counts that no package has, where one has a word that it begins or nearly is."""
 
 MAX_UNKNOWN = 4
-MAX_FACETS = 20
 MIN_NEARLY = 5
 MIN_PIECE = 3
 PUBLIC = "public"
@@ -58,7 +57,6 @@ _STATE = "state"
 _PRIVATE = "private"
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")
 _WHOLE = ("state", "key", "plain_name", "bare_name", "readers")
-FACETS = ("kind", "tag", "publisher", "verified")
 
 
 def schema() -> Schema:
@@ -211,11 +209,6 @@ def is_called(searcher: Searcher, asked: str) -> bool:
     """Say whether any package, whoever may see it, has this name: most texts are none."""
     name = whole(asked)
     return bool(searcher.doc_freq("plain_name", name) or searcher.doc_freq("bare_name", name))
-
-
-def up_to(name: str) -> Asked:
-    """Ask for the packages that come before `name` in the order of names, and for it."""
-    return Asked.range_query(FIELDS, "sorted", FieldType.Text, upper_bound=name[:_MAX_TERM])
 
 
 def called(asked: str) -> Asked:

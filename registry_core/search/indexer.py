@@ -11,15 +11,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from registry_core.errors import Internal, RegistryError
 from registry_core.events.feed import POLL
 from registry_core.events.kinds import CHANGES
-from registry_core.search import Behind, Change, Entry, Hits, Put, Query, Remove, SearchIndex
+from registry_core.search import (
+    Behind,
+    Change,
+    Entry,
+    Hits,
+    Pair,
+    Put,
+    Query,
+    Remove,
+    SearchIndex,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from registry_core.events import Event
     from registry_core.events.journal import Journal
@@ -34,6 +44,7 @@ REST = 0.25
 
 _log = logging.getLogger(__name__)
 _id = attrgetter("id")
+T = TypeVar("T")
 
 
 def _unwatched(_done: int, _total: int, _words: str) -> None:
@@ -56,13 +67,20 @@ class Indexer:
 
     async def search(self, query: Query) -> Hits:
         """Find in an index that knows of everything there is."""
+        return await self._asked(lambda: self._index.search(query))
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of packages that say nearly the same, in such an index."""
+        return await self._asked(lambda: self._index.pairs(query, least))
+
+    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             await self.catch_up()
-            return await self._index.search(query)
+            return await ask()
         except Internal as error:
             _log.warning("the search index is made anew: %s", error)
             await self.rebuild()
-            return await self._index.search(query)
+            return await ask()
 
     async def catch_up(self) -> None:
         """Apply every event that the index has not seen.

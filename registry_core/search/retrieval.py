@@ -15,7 +15,18 @@ import numpy as np
 from tantivy import DocAddress, Order, Searcher
 from tantivy import Query as Wanted
 
-from registry_core.search import MAX_LIMIT, MAX_OFFSET, MAX_TEXT, Hit, Hits, Query, fields, fusion
+from registry_core.search import (
+    FITS,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    MAX_TEXT,
+    Hit,
+    Hits,
+    Pair,
+    Query,
+    fields,
+    fusion,
+)
 from registry_core.search.embedding import Vector, table
 from registry_core.search.excerpt import explained
 from registry_core.search.vectors import Mask, Vectors
@@ -26,6 +37,7 @@ CANDIDATES = 200
 NEAREST = 100
 SPARE = 60
 MAX_TAGGED = 100_000
+MOVED = 200
 
 CALLED, NAMED, TAGGED, RANKED = range(4)
 
@@ -50,12 +62,27 @@ def search(snapshot: Snapshot, query: Query) -> Hits:
     asked = _asked(snapshot.searcher, text)
     found = _candidates(shelf, asked)
     order = _order(snapshot.vectors, found, asked)
-    start = _start(shelf, query, order)
+    start = _start(shelf, query, order, _offset(query))
     hits = _hits(shelf, found, order[start : start + _limit(query)], asked)
     first = hits[:1] if not start else _hits(shelf, found, order[:1], asked)
-    fits = not order or bool(first and (first[0].similarity or 0.0) >= fusion.FITS)
+    fits = not order or bool(first and (first[0].similarity or 0.0) >= FITS)
     facets = fields.facets(snapshot.searcher, fields.one_of("row", order)) if query.facets else {}
     return Hits(hits, len(order), fits, facets)
+
+
+def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
+    """Find pairs of what the asker may see that say nearly the same, best first."""
+    shelf = _shelf(snapshot, query)
+    found = shelf.vectors.pairs(shelf.mask, least, _limit(query))
+    rows = {row for one, other, _ in found for row in (one, other)}
+    # What tantivy no longer holds, or the asker may not see, ends here.
+    there = shelf.find(fields.one_of("row", rows), len(rows)) if rows else []
+    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, _, place in there}
+    return [
+        Pair(keys[one], keys[other], min(cosine, 1.0))
+        for one, other, cosine in found
+        if one in keys and other in keys
+    ]
 
 
 _Found = tuple[int, float, DocAddress]
@@ -141,38 +168,35 @@ def _offset(query: Query) -> int:
     return max(0, min(query.offset, MAX_OFFSET))
 
 
-def _start(shelf: _Shelf, query: Query, order: Sequence[int]) -> int:
-    """Return where the page begins: behind a package that was seen, or at a number."""
+def _start(shelf: _Shelf, query: Query, order: Sequence[int], otherwise: int) -> int:
+    """Return where the page begins: behind a package that was seen, or `otherwise`."""
     seen = fields.rows_of(shelf.searcher, [query.after]) if query.after else []
-    return order.index(seen[0]) + 1 if seen and seen[0] in order else _offset(query)
+    return order.index(seen[0]) + 1 if seen and seen[0] in order else otherwise
 
 
 def _listed(shelf: _Shelf, query: Query) -> Hits:
     everything = fields.all_of(fields.every_package(), [*shelf.filters, *shelf.readable])
+    # Longer than the page on both sides: what was seen last may have moved since.
+    first = max(0, _offset(query) - MOVED)
     found = shelf.searcher.search(
         everything,
-        limit=_limit(query),
-        offset=_names_before(shelf, query, everything),
+        limit=_offset(query) - first + _limit(query) + MOVED,
+        offset=first,
         order_by_field="sorted",
         order=Order.Asc,
     )
-    entries = [fields.shown_entry(shelf.searcher.doc(place)) for _, place in found.hits]
+    places = [place for _, place in found.hits]
+    rows = fields.rows(shelf.searcher, places) if query.after else []
+    start = _start(shelf, query, rows, _offset(query) - first)
+    entries = [
+        fields.shown_entry(shelf.searcher.doc(place))
+        for place in places[start : start + _limit(query)]
+    ]
     hits = tuple(
         Hit(entry.key, entry.name, 0.0, *explained(entry, {}, "")[:2]) for entry in entries
     )
     facets = fields.facets(shelf.searcher, everything) if query.facets else {}
     return Hits(hits, int(found.count), facets=facets)  # type: ignore[attr-defined]  # the stub lacks it
-
-
-def _names_before(shelf: _Shelf, query: Query, everything: Wanted) -> int:
-    """Return how many names come up to that of the package `after`, this one included."""
-    found = shelf.searcher.search(fields.one_of("key", [fields.whole(query.after)]), limit=1).hits
-    if not query.after or not found:
-        return _offset(query)
-    name = fields.shown_entry(shelf.searcher.doc(found[0][1])).name
-    up_to = fields.all_of(everything, [fields.up_to(name)])
-    counted = shelf.searcher.search(up_to, limit=1, count=True)
-    return int(counted.count)  # type: ignore[attr-defined]  # the stub lacks it
 
 
 @dataclass(slots=True)
@@ -183,6 +207,7 @@ class _Candidates:
     tiers: dict[int, int] = field(default_factory=dict)
     lexical: dict[int, float] = field(default_factory=dict)
     cosines: dict[int, float] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
 
     def add(self, found: Sequence[_Found], tier: int) -> None:
         """Take over packages, each in the first tier that found it."""
@@ -228,6 +253,7 @@ def _order(vectors: Vectors, found: _Candidates, asked: _Asked) -> list[int]:
     lexical = np.array([found.lexical.get(row, np.nan) for row in found.tiers], np.float32)
     cosines = np.array([found.cosines.get(row, 0.0) for row in found.tiers], np.float32)
     scores = fusion.fused(lexical, cosines, asked.share)
+    found.scores = dict(zip(found.tiers, scores.tolist(), strict=True))
     order: list[int] = rows[np.lexsort((rows, -scores, tiers))].tolist()
     return order
 
@@ -248,7 +274,9 @@ def _hit(searcher: Searcher, found: _Candidates, row: int, asked: _Asked) -> Hit
     if row not in found.lexical and found.tiers[row] == RANKED:
         matched = ("meaning",)
     score = found.lexical.get(row, 0.0)
-    return Hit(entry.key, entry.name, score, matched, snippet, _similarity(found, row, asked, held))
+    similarity = _similarity(found, row, asked, held)
+    rank = 2 * (RANKED - found.tiers[row]) + found.scores[row]
+    return Hit(entry.key, entry.name, score, matched, snippet, similarity, rank)
 
 
 def _similarity(found: _Candidates, row: int, asked: _Asked, held: frozenset[str]) -> float:

@@ -28,9 +28,9 @@ import numpy as np
 from tantivy import Index, IndexWriter, Searcher
 
 from registry_core.errors import Internal, Unavailable
-from registry_core.search import Behind, Change, Hits, Put, Query, fields, vectors
+from registry_core.search import Behind, Change, Hits, Pair, Put, Query, fields, vectors
 from registry_core.search.embedding import table
-from registry_core.search.retrieval import Snapshot, search
+from registry_core.search.retrieval import Snapshot, pairs, search
 from registry_core.search.vectors import Records, Vectors
 
 SCHEMA = 2
@@ -87,6 +87,10 @@ class TantivyIndex:
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
         return await self._run(lambda: search(self._current()[0], query))
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of packages that say nearly the same, best first."""
+        return await self._run(lambda: pairs(self._current()[0], query, least))
 
     async def clear(self) -> None:
         """Forget everything, damage included."""

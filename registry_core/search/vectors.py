@@ -36,6 +36,7 @@ SHORTLIST = 1024
 """The signs choose this many: 92 of the nearest hundred are among them, 99 in 100 of the first."""
 
 SAMPLE = 16_384
+MAX_PAIRS = 100_000
 MAX_READ = 1000
 """Characters of a description that its vector stands for, about as many as it was tuned on."""
 
@@ -168,6 +169,36 @@ class Vectors:
         best = best[np.argsort(-cosines[best], kind="stable")]
         return self._rows[places[best]].tolist(), cosines[best].tolist()
 
+    def pairs(self, mask: Mask, least: float, limit: int) -> list[tuple[int, int, float]]:
+        """Return pairs of rows with a cosine of `least` and more, best first.
+
+        Near vectors have most signs in common: in some sixteen of them, all. Whoever has these
+        stands side by side when sorted by them.
+        """
+        places: Places = np.flatnonzero(mask)
+        signs = np.ascontiguousarray(self._signs[:, places].T)
+        near = _neighbours(signs.view(np.uint16))
+        apart = np.bitwise_count(signs[near[:, 0]] ^ signs[near[:, 1]]).sum(1)
+        angle = SIZE * float(np.arccos(np.clip(least, -1, 1))) / np.pi
+        near = near[apart <= angle + 3 * angle**0.5 + 1][:MAX_PAIRS]
+        found = [
+            (one, other, cosine)
+            for one, other, cosine in zip(
+                *self._rows[places[near]].T.tolist(), self._alike(*places[near].T), strict=True
+            )
+            if cosine >= least
+        ]
+        return sorted(found, key=lambda pair: (-pair[2], pair[:2]))[:limit]
+
+    def _alike(self, ones: Places, others: Places) -> list[float]:
+        codes, scales = self._records["codes"], self._records["scale"]
+        cosines: list[float] = []
+        for start in range(0, len(ones), SHORTLIST):
+            one, other = ones[start : start + SHORTLIST], others[start : start + SHORTLIST]
+            products = np.einsum("ij,ij->i", codes[one].astype(np.float32), codes[other])
+            cosines += (products * scales[one] * scales[other]).tolist()
+        return cosines
+
     def cosines(self, vector: Vector, rows: Sequence[int]) -> list[float]:
         """Return how near each of `rows` is to `vector`."""
         found: list[float] = self._cosines(vector, self.places(rows)).tolist()
@@ -203,6 +234,17 @@ class Vectors:
         self._alive = _longer(self._alive, size)
         self._private = _longer(self._private, size)
         self._signs = np.ascontiguousarray(_longer(self._signs.T, size).T)
+
+
+def _neighbours(bands: NDArray[np.uint16]) -> Places:
+    """Return the pairs that stand next to each other, or next but one, in order of a band."""
+    found = [np.zeros((0, 2), np.int64)]
+    for band in bands.T:
+        order = np.argsort(band, kind="stable")
+        for step in (1, 2):
+            same = np.flatnonzero(band[order[:-step]] == band[order[step:]])
+            found.append(np.stack([order[same], order[same + step]], axis=1))
+    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
 def _signs(numbers: NDArray[np.generic]) -> NDArray[np.uint64]:
