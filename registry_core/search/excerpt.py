@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from heapq import nlargest
 from itertools import islice
 
@@ -17,10 +18,10 @@ WINDOW = 160
 READ = 32 * 1024
 """Characters of a body that passages are looked for in."""
 
-MAX_DEEP = 5
+MAX_DEEP = 4
 """Terms that are looked for in a body, those that count most."""
 
-MAX_PASSAGES = 8
+MAX_PASSAGES = 6
 _LEAD = 40
 _NOT_PLAIN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028-\u2029\u2060-\u206f\ufeff]+"
@@ -52,8 +53,8 @@ def explained(
     dearest = nlargest(MAX_DEEP, wanted, key=wanted.__getitem__)
     told = first_places(entry.body, body, dearest)
     held = {
-        "name": wanted.keys() & name_terms(entry.name),
-        "tags": wanted.keys() & name_terms(" ".join(entry.tags)),
+        "name": wanted.keys() & _terms(entry.name),
+        "tags": wanted.keys() & _terms(" ".join(entry.tags)) if entry.tags else frozenset(),
         "description": described.keys(),
         "body": told.keys(),
     }
@@ -103,3 +104,9 @@ def window(text: str, at: int) -> str:
         blank = text.rfind(" ", end - _LEAD, end)
         end = blank if blank >= 0 else end
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+# What is found often is found again.
+@lru_cache(maxsize=1 << 13)
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(name_terms(text))

@@ -231,15 +231,15 @@ def _from(field: str, word: str) -> Asked:
     return Asked.fuzzy_term_query(FIELDS, field, word[:MAX_WORD], distance=0, prefix=True)
 
 
-def rarest(searcher: Searcher, text: str) -> tuple[list[str], list[str]]:
-    """Choose the terms to ask for, rarest first, and name those that no package has."""
-    asked = dict.fromkeys(name_terms(text))
-    counts = {each: searcher.doc_freq("text", each) for each in asked}
-    known = sorted((each for each in asked if counts[each]), key=counts.__getitem__)
+def rarest(searcher: Searcher, text: str) -> tuple[dict[str, int], list[str]]:
+    """Choose the terms to ask for, rarest first and counted, and name those that no package has."""
+    counts = {each: searcher.doc_freq("text", each) for each in dict.fromkeys(name_terms(text))}
+    known = sorted((each for each in counts if counts[each]), key=counts.__getitem__)
     # BM25 gives a term that half of the packages hold next to no weight.
     half = searcher.num_docs / 2
     chosen = [each for each in known if counts[each] <= half][:MAX_TERMS] or known[:1]
-    return chosen, [each for each in asked if not counts[each]][:MAX_UNKNOWN]
+    unknown = [each for each in counts if not counts[each]][:MAX_UNKNOWN]
+    return {each: counts[each] for each in chosen}, unknown
 
 
 def ranked(searcher: Searcher, known: Sequence[str], unknown: Sequence[str]) -> Asked:
@@ -268,9 +268,8 @@ def rows(searcher: Searcher, places: Sequence[DocAddress]) -> list[int]:
     return [int(row or 0) for row in searcher.fast_field_values("row", list(places))]
 
 
-def weight(searcher: Searcher, value: str) -> float:
+def weight(every: int, with_it: int) -> float:
     """Return what a text of usual length has from BM25 for a term that it holds once."""
-    with_it, every = searcher.doc_freq("text", value), searcher.num_docs
     return 2 * math.log(1 + (every - with_it + 0.5) / (with_it + 0.5))
 
 

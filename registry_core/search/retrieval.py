@@ -151,7 +151,8 @@ class _Asked:
 
 def _asked(searcher: Searcher, text: str) -> _Asked:
     known, unknown = fields.rarest(searcher, text)
-    weights = {term: fields.weight(searcher, term) for term in (*known, *unknown)}
+    counts = known | dict.fromkeys(unknown, 0)
+    weights = {term: fields.weight(searcher.num_docs, count) for term, count in counts.items()}
     vector, share = table().embed(text), fusion.dense_share(text)
     named = _NAME.fullmatch(text) is not None
     if named or not vector.any():

