@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
 
+TABLE = files("registry_core.search").joinpath("table.npz")
 MAX_PIECES = 256
 """A text is as many pieces as this at most."""
 
@@ -101,4 +102,4 @@ class Table:
 @cache
 def table() -> Table:
     """Read the table that is shipped; the first call takes a tenth of a second."""
-    return Table(files("registry_core.search").joinpath("table.npz").read_bytes())
+    return Table(TABLE.read_bytes())
