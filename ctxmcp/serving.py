@@ -63,8 +63,11 @@ async def serve(
             if host in _ANY and all(name.host in _ANY for name in access.names):
                 sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
             sys.stderr.flush()
+            following = asyncio.create_task(registry.indexer.follow(), name="search index")
             await told_to_stop()
             mcp.end()
+            following.cancel()
+            await asyncio.wait({following})
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_DATABASE_URL   SQLAlchemy URL; default: a SQLite file in the data folder
     CTXMCP_BLOBS_URL      s3://, gs://, az://; default: a folder in the data folder
     CTXMCP_BASE_URL       where clients reach this registry, for absolute download URLs
+    CTXMCP_SEARCH         hybrid (default), or fts5: words alone, with SQLite
     CTXMCP_POLICY         file that says what findings do: refuse, hold, flag, off
     CTXMCP_MODEL_URL      endpoint of a language model that reads what is published, such as
                           http://127.0.0.1:11434/v1; with CTXMCP_MODEL, its name there,
@@ -87,6 +88,8 @@ class Settings:
     database_url: str = ""
     blobs_url: str = ""
     base_url: str = ""
+    search: str = "hybrid"
+    """The engine of the search index."""
     policy_file: Path | None = None
     """What the registry lets in."""
     model: Model | None = None
@@ -108,8 +111,13 @@ class Settings:
 
     @property
     def index_file(self) -> Path:
-        """The derived search index."""
+        """The derived search index, where SQLite is its engine."""
         return self.data_dir / "search.sqlite3"
+
+    @property
+    def index_dir(self) -> Path:
+        """The derived search index."""
+        return self.data_dir / "search"
 
     @property
     def event_index_file(self) -> Path:
@@ -165,6 +173,7 @@ def read(
         database_url=environment.get("CTXMCP_DATABASE_URL", ""),
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
+        search=_engine(environment.get("CTXMCP_SEARCH") or "hybrid"),
         model=_model(environment),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
@@ -201,6 +210,12 @@ def _model(environment: Mapping[str, str]) -> Model | None:
     text = environment.get("CTXMCP_MODEL_SECONDS") or "20"
     seconds = _number("CTXMCP_MODEL_SECONDS", text, whole=False)
     return Model(url, name, environment.get("CTXMCP_MODEL_KEY", ""), seconds)
+
+
+def _engine(text: str) -> str:
+    if text not in {"hybrid", "fts5"}:
+        raise Invalid(f"CTXMCP_SEARCH is {shown(text)}, not hybrid or fts5")
+    return text
 
 
 def _path(text: str) -> Path | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ctxmcp import note_keys
@@ -20,9 +24,10 @@ from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
 from registry_core.packages.rescans import Rescans
 from registry_core.packages.store import Packages
+from registry_core.packages.trends import Trends
 from registry_core.reader import Reader
 from registry_core.registry import Registry
-from registry_core.search.fts5 import Fts5Index
+from registry_core.search.deferred import Deferred
 from registry_core.search.indexer import Indexer
 from registry_core.sessions import Sessions
 from registry_core.storage.objects import ObjectBlobs, ObjectFiles
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ctxmcp.settings import Model, Settings
+    from registry_core.search import SearchIndex
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -48,7 +56,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database)
         stack.push_async_callback(database.close)
-        index = await Fts5Index.open(settings.index_file)
+        index = Deferred(partial(_open_index, settings))
         stack.push_async_callback(index.close)
         journal = Journal(database, _now)
         stack.push_async_callback(journal.feed.close)
@@ -72,6 +80,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             index=index,
             indexer=Indexer(index, journal, packages),
             usage=usage,
+            trends=Trends(journal, packages),
             sessions=Sessions(journal),
             knowledge=Knowledge(journal),
             event_index=event_index,
@@ -82,6 +91,21 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             reader=_reader(settings.model, stack),
             base_url=settings.base_url,
         )
+
+
+async def _open_index(settings: Settings) -> SearchIndex:
+    """Open the hybrid index; SQLite's where that is set, or no engine is installed here."""
+    if settings.search != "fts5":
+        try:
+            engine = await asyncio.to_thread(import_module, "registry_core.search.tantivy")
+        except ImportError as error:
+            _log.warning("searching with SQLite alone: %s", error)
+        else:
+            opened: SearchIndex = await engine.TantivyIndex.open(settings.index_dir)
+            return opened
+    from registry_core.search.fts5 import Fts5Index  # noqa: PLC0415 - where it is used
+
+    return await Fts5Index.open(settings.index_file)
 
 
 def _blobs(settings: Settings) -> ObjectBlobs:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from registry_core.packages.popular import Popular
     from registry_core.packages.rescans import Rescans
     from registry_core.packages.store import Packages
+    from registry_core.packages.trends import Trends
     from registry_core.reader import Reader
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
@@ -47,6 +48,7 @@ class Registry:
     index: SearchIndex
     indexer: Indexer
     usage: Usage
+    trends: Trends
     sessions: Sessions
     knowledge: Knowledge
     event_index: EventIndex

@@ -192,6 +192,15 @@ advisory_digests = Table(
     Column("advisory_id", ForeignKey("advisories.id"), primary_key=True),
 )
 
+downloads = Table(
+    "downloads",  # of the last month, by the hour
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),  # since 1970
+    Column("count", Integer, nullable=False),
+    Index("ix_downloads_hour", "hour"),
+)
+
 events = Table(
     "events",
     metadata,

@@ -39,6 +39,7 @@ _PROGRAM = {
     "audit": "auditing",
     "token": "tokens",
     "rescan": "scanning",
+    "reindex": "scanning",
     "serve": "serving",
     "mcp": "serving",
     "witness": "log",

@@ -65,7 +65,10 @@ class Word:
         names = [f"--{self.singular}".replace("_", "-"), self.name]
         names += [_SHORT[self.name]] if self.name in _SHORT else []
         if self.field.annotation is bool:
-            return click.Option(names, is_flag=True, help=self.field.description)
+            if self.field.default:
+                names[0] += f"/{names[0].replace('--', '--no-', 1)}"
+            default = bool(self.field.default)
+            return click.Option(names, is_flag=True, default=default, help=self.field.description)
         return click.Option(names, type=self._type(), multiple=self.many, help=self._help())
 
     def _type(self) -> click.ParamType[Any] | type[float | str]:
@@ -82,7 +85,7 @@ class Word:
 
     def value(self, said: Any) -> Any:
         """Return what the operation is given for what was said; None for nothing."""
-        if said is None or said is False or said == ():
+        if said is None or said == () or (said is False and not self.field.default):
             return None
         if isinstance(said, tuple):
             return list(said) if self.many else " ".join(said)

@@ -1,4 +1,4 @@
-"""The command `rescan`: today's rules over everything that is stored, on the registry's machine."""
+"""The commands that go over everything that is stored, on the registry's machine."""
 
 from __future__ import annotations
 
@@ -37,6 +37,23 @@ async def _scan(what: Invocation) -> Rescanned:
     async with open_registry(what.embedded) as registry:
         with working(what) as bar:
             return await scanning(registry, OWNER, bar.at)
+
+
+@click.command(cls=Command)
+def reindex() -> int:
+    """Make the search index anew from the event log; the registry may be in use meanwhile."""
+    what = invocation()
+    position = asyncio.run(_index(what))
+    document(what, {"position": position}, lambda: ["the search index is made anew"])
+    return Ending.OK
+
+
+async def _index(what: Invocation) -> int:
+    from ctxmcp.wiring import open_registry  # noqa: PLC0415 - brings SQLAlchemy
+
+    async with open_registry(what.embedded) as registry:
+        with working(what) as bar:
+            return await registry.indexer.rebuild(bar.at)
 
 
 def _written(done: Rescanned) -> list[str]:

@@ -29,6 +29,7 @@ from registry_core.operations.audit import audit
 from registry_core.operations.calls import calls
 from registry_core.operations.changing import channel, deprecate, revoke, unyank, visibility, yank
 from registry_core.operations.download import download
+from registry_core.operations.finding import duplicates, similar, suggest, trending
 from registry_core.operations.inspect import inspect
 from registry_core.operations.install import install
 from registry_core.operations.keys import add_key, keys, recover, revoke_key, rotate
@@ -65,6 +66,10 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         verify,
         publish,
         trust,
+        suggest,
+        similar,
+        trending,
+        duplicates,
         versions,
         download,
         skills,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -14,21 +16,29 @@ from registry_core.operation import Model, operation, package_text
 from registry_core.search import Hit, Query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from registry_core.callers import Caller
     from registry_core.packages import Release, Summary
     from registry_core.registry import Registry
 
 MOST_DESCRIPTION = 240
+NEAR = 0.02
+NUDGED = "trust and use"
+"""Said of a hit that stands before one which serves the query as well, for what is known of it."""
 
 
 class Search(Model):
-    """What is looked for."""
+    """What is looked for: all of the tags; the cursor is `next` of the last page."""
 
-    query: str = Field("", max_length=100_000, description="Task or topic, in words.")
+    query: str = Field("", max_length=100_000)
     kind: Kind | None = None
-    tags: list[str] = Field(default=[], max_length=20, description="All of these.")
+    tags: list[str] = Field(default=[], max_length=20)
+    publisher: str = Field("", max_length=64)
+    include_unverified: bool = True
+    facets: bool = False
     limit: int = Field(10, ge=1, le=50)
-    cursor: str = Field("", max_length=32, description="`next` of the last page.")
+    cursor: str = Field("", max_length=32)
 
 
 class Found(Model):
@@ -53,51 +63,93 @@ class SearchResult(Model):
     nothing_fits: bool | None = Field(
         None, description="True: none of the hits serves the query; they are only the nearest."
     )
+    facets: dict[str, dict[str, int]] | None = None
     next: str = Field("", description="Cursor of the next page, if any.")
 
 
 @operation(scope=Scope.SEARCH, title="Search packages", ends_in=(Invalid,), cacheable=True)
 async def search(registry: Registry, caller: Caller, given: Search) -> SearchResult:
     """Find skills, agents, tools and context packages for a task; then `inspect` one."""
-    offset = _offset(given.cursor)
-    await registry.indexer.catch_up()
-    found = await registry.index.search(
+    offset, after = _read(given.cursor)
+    found = await registry.indexer.search(
         Query(
             text=given.query,
             kinds=frozenset([given.kind]) if given.kind else frozenset(),
             tags=frozenset(given.tags),
+            publishers=frozenset(filter(None, [given.publisher.removeprefix("@")])),
+            include_unverified=given.include_unverified,
             namespaces_visible=readable_namespaces(caller),
             limit=given.limit,
             offset=offset,
+            after=after,
+            facets=given.facets,
         )
     )
-    packages = await registry.packages.by_id([int(hit.key) for hit in found.hits])
-    hits = [_found(hit, packages[int(hit.key)]) for hit in found.hits if int(hit.key) in packages]
-    more = offset + len(found.hits) < found.total
+    end = offset + len(found.hits)
     return SearchResult(
-        hits=hits,
+        hits=await shown(registry, found.hits),
         total=found.total,
         nothing_fits=None if found.fits else True,
-        next=str(offset + len(found.hits)) if more else "",
+        facets={name: dict(counts) for name, counts in found.facets.items()} or None,
+        next=f"{end}.{found.hits[-1].key}" if found.hits and end < found.total else "",
     )
 
 
-def _offset(cursor: str) -> int:
+async def shown(registry: Registry, hits: Sequence[Hit]) -> list[Found]:
+    """Show what was found, near equals by what is proven of them and how much they are used."""
+    packages = await registry.packages.by_id([int(hit.key) for hit in hits])
+    there = [(hit, packages[int(hit.key)]) for hit in hits if int(hit.key) in packages]
+    ordered = nudged(there)
+    return [
+        _found(hit, package, moved=place < there.index((hit, package)))
+        for place, (hit, package) in enumerate(ordered)
+    ]
+
+
+def nudged(found: Sequence[tuple[Hit, Summary]]) -> list[tuple[Hit, Summary]]:
+    """Put what is signed, then what is used more, before what is a near equal of it.
+
+    Near equals are neighbours within `NEAR` of the first of them in rank.
+    """
+    ordered: list[tuple[Hit, Summary]] = []
+    rest = list(found)
+    while rest:
+        rank = rest[0][0].rank
+        equals = list(takewhile(partial(_is_near, rank), rest)) or rest[:1]
+        del rest[: len(equals)]
+        ordered += sorted(equals, key=lambda each: _merit(each[1]), reverse=True)
+    return ordered
+
+
+def _is_near(rank: float | None, each: tuple[Hit, Summary]) -> bool:
+    other = each[0].rank
+    return rank is not None and other is not None and rank - other <= NEAR
+
+
+def _merit(package: Summary) -> tuple[int, int]:
+    proven = ("unsigned", "signed with warnings", "signed").index(standing(package.latest))
+    # Ten times the downloads are a step; a few more are chance.
+    return proven, len(str(package.downloads))
+
+
+def _read(cursor: str) -> tuple[int, str]:
+    """Read a cursor: how much was seen, and what was seen last."""
     if not cursor:
-        return 0
-    if not cursor.isdecimal() or int(cursor) > 100_000:
+        return 0, ""
+    offset, _, after = cursor.partition(".")
+    if not offset.isdecimal() or not after.isdecimal() or int(offset) > 100_000:
         raise Invalid("search: cursor is not one that a search returned")
-    return int(cursor)
+    return int(offset), after
 
 
-def _found(hit: Hit, package: Summary) -> Found:
+def _found(hit: Hit, package: Summary, *, moved: bool) -> Found:
     release = package.latest
     what = release.description if release else ""
     return Found(
         ref=f"{package.name}@{release.version}" if release else str(package.name),
         kind=package.kind,
         what=what if len(what) <= MOST_DESCRIPTION else what[: MOST_DESCRIPTION - 1] + "…",
-        why=list(hit.matched),
+        why=[*hit.matched, *([NUDGED] if moved else [])],
         trust=standing(release),
         snippet="" if hit.snippet in what else hit.snippet,
         similarity=None if hit.similarity is None else round(hit.similarity, 2),

@@ -8,6 +8,7 @@ in the same transaction, with their events (`_act`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from registry_core.packages import (
     State,
     Summary,
     Waiting,
+    hours,
 )
 from registry_core.schema import packages, release_details, releases
 
@@ -366,8 +368,13 @@ class Packages:
 
     async def count_downloads(self, counts: Mapping[tuple[int, int], int]) -> None:
         """Add to the downloads of (package id, release id)."""
+        of_packages = Counter[int]()
+        for (package_id, _), count in counts.items():
+            of_packages[package_id] += count
 
         async def work(connection: AsyncConnection) -> None:
+            await self._journal.database.serialise(connection)
+            await hours.add(connection, of_packages, hours.hour(self._journal.now()))
             for (package_id, release_id), count in counts.items():
                 await connection.execute(
                     update(packages)

@@ -11,8 +11,8 @@ together where the index has vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from registry_core.errors import Unavailable
@@ -24,6 +24,13 @@ MAX_OFFSET = 10_000
 MAX_BODY = 64 * 1024
 """What an index reads of a query (characters), answers at once (hits), skips at most (hits), and
 keeps of a body (bytes). More is cut or clamped, never refused."""
+
+FITS = 0.5
+"""The similarity from which on a package is said to serve the query."""
+
+FACETS = ("kind", "tag", "publisher", "verified")
+MAX_FACETS = 20
+"""What hits are counted by, and how many values of each are told, the commonest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,7 @@ class Entry:
     kind: Kind
     namespace: str
     private: bool = False
+    verified: bool = False
     description: str = ""
     tags: tuple[str, ...] = ()
     body: str = ""
@@ -65,16 +73,21 @@ Change = Put | Remove
 class Query:
     """What somebody looks for; any text is allowed, and an empty one lists everything by name.
 
-    `kinds` is any of, empty for all; `tags` is all of. `namespaces_visible` are the namespaces
-    whose private packages the asker may see; None is every one.
+    `kinds` and `publishers` (namespaces) are any of, empty for all; `tags` is all of.
+    `namespaces_visible` are the namespaces whose private packages the asker may see; None is every
+    one. A page begins behind the package `after` (its key); where that is gone, at `offset`.
     """
 
     text: str = ""
     kinds: frozenset[Kind] = frozenset()
     tags: frozenset[str] = frozenset()
+    publishers: frozenset[str] = frozenset()
+    include_unverified: bool = True
     namespaces_visible: frozenset[str] | None = frozenset()
     limit: int = 10
     offset: int = 0
+    after: str = ""
+    facets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,10 @@ class Hit:
     score, and 0 where no term was. `similarity` is how sure it is, from 0 to 1, that the package
     serves the query: 1 for a name or tag that was typed, else as `fusion` has measured it; None
     where an index cannot tell.
-    `snippet` is plain text: not escaped for any markup, free of control characters.
+    `rank` is what the hits of an answer are ordered by, from 0 to 1 and 2 more for each better way
+    to be found (by words, tag, beginning of the name, name); None where an index keeps that.
+    `snippet` is the passage of description or body that has most of the query: plain text, not
+    escaped for any markup, free of control characters.
     """
 
     key: str
@@ -94,6 +110,7 @@ class Hit:
     matched: tuple[str, ...]
     snippet: str
     similarity: float | None = None
+    rank: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +118,23 @@ class Hits:
     """One page of hits, and how many there are that the asker may see.
 
     `fits` is False where not even the best of them is likely to serve the query. They are given all
-    the same: the nearest of what does not fit tells the asker what there is.
+    the same: the nearest of what does not fit tells the asker what there is. `facets` are counts of
+    what was found, where they were asked for: of kind, tag, publisher and verified.
     """
 
     hits: tuple[Hit, ...]
     total: int
     fits: bool = True
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The keys of two packages that say nearly the same, and how nearly: 1 is word for word."""
+
+    one: str
+    other: str
+    similarity: float
 
 
 class Behind(Unavailable):
@@ -132,6 +160,13 @@ class SearchIndex(Protocol):
 
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
+        ...
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of what the asker may see that are as alike as `least` or more, best first.
+
+        Of a query the filters and the limit count. SQLite finds those of one description alone.
+        """
         ...
 
     async def clear(self) -> None:

@@ -1,48 +1,92 @@
-"""Why a package was found: which of its texts hold a term of the query, and a window around one."""
+"""Why a package was found: which of its texts hold a term of the query, and the best passage."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from heapq import nlargest
+from itertools import islice
 
 from registry_core.search import Entry
-from registry_core.search.terms import name_terms, spot
+from registry_core.search.terms import beginning, first_places, folded, name_terms, places
 
 WINDOW = 160
 """Characters of a snippet, about."""
 
+READ = 32 * 1024
+"""Characters of a body that passages are looked for in."""
+
+MAX_DEEP = 4
+"""Terms that are looked for in a body, those that count most."""
+
+MAX_PASSAGES = 6
 _LEAD = 40
-_READ = 16 * 1024
 _NOT_PLAIN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028-\u2029\u2060-\u206f\ufeff]+"
 )
 
 
-def why(entry: Entry, wanted: frozenset[str], asked: str) -> tuple[tuple[str, ...], str]:
+def why(
+    entry: Entry, wanted: Mapping[str, float] | Iterable[str], asked: str
+) -> tuple[tuple[str, ...], str]:
     """Return where an entry has a term of `wanted`, or `asked` in its name, and a snippet.
 
-    Only the first 16 KiB of a body are read; what was found nowhere else was found behind them.
+    Only the first 32 KiB of a body are read; what was found nowhere else was found behind them.
     """
-    description, body = plain(entry.description), plain(entry.body[:_READ])
-    return explained(replace(entry, description=description, body=body), wanted, asked)
+    description, body = plain(entry.description), plain(entry.body[:READ])
+    weights = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, 1.0)
+    return explained(replace(entry, description=description, body=body), weights, asked)[:2]
 
 
-def explained(entry: Entry, wanted: frozenset[str], asked: str) -> tuple[tuple[str, ...], str]:
-    """Do the same for an entry whose texts are plain already and read as a whole."""
-    description, body = entry.description, entry.body
-    in_description, in_body = spot(description, wanted), spot(body, wanted)
-    found = {
-        "name": _has(entry.name, wanted) or bool(asked and asked in entry.name.lower()),
-        "tags": _has(" ".join(entry.tags), wanted),
-        "description": in_description is not None,
-        "body": in_body is not None,
+def explained(
+    entry: Entry, wanted: Mapping[str, float], asked: str
+) -> tuple[tuple[str, ...], str, frozenset[str]]:
+    """Do the same for an entry whose texts are plain already and read as a whole.
+
+    `wanted` says what each term counts; the snippet is the passage that has most of it. The terms
+    that were found are the third thing returned.
+    """
+    description, body = folded(entry.description), folded(entry.body)
+    described = first_places(entry.description, description, wanted)
+    dearest = nlargest(MAX_DEEP, wanted, key=wanted.__getitem__)
+    told = first_places(entry.body, body, dearest)
+    held = {
+        "name": wanted.keys() & _terms(entry.name),
+        "tags": wanted.keys() & _terms(" ".join(entry.tags)) if entry.tags else frozenset(),
+        "description": described.keys(),
+        "body": told.keys(),
     }
-    matched = tuple(field for field, there in found.items() if there)
+    matched = tuple(field for field, there in held.items() if there)
+    if asked and asked in entry.name.lower() and "name" not in matched:
+        matched = ("name", *matched)
     if wanted and not matched:
         matched = ("body",)
-    if in_description is None and in_body is not None:
-        return matched, window(body, in_body)
-    return matched, window(description or body, in_description or 0)
+    every = frozenset().union(*held.values())
+    most, at = best(description, described, wanted)
+    more, deep = best(body, told, wanted)
+    if more > most:
+        return matched, window(entry.body, deep), every
+    return matched, window(entry.description or entry.body, at), every
+
+
+def best(lower: str, held: Mapping[str, int], wanted: Mapping[str, float]) -> tuple[float, int]:
+    """Return what the passage with most of the terms counts, and where in it to begin.
+
+    It is one around the term that counts most of those that the text has.
+    """
+    if not held:
+        return 0.0, 0
+    dearest = max(held, key=wanted.__getitem__)
+    begun = {beginning(term): wanted[term] for term in held}
+    most, place = wanted[dearest], held[dearest]
+    for at in islice(places(lower, dearest), MAX_PASSAGES):
+        passage = lower[max(0, at - _LEAD) : at + WINDOW - _LEAD]
+        counts = sum(weight for begins, weight in begun.items() if begins in passage)
+        if counts > most:
+            most, place = counts, at
+    return most, place
 
 
 def plain(text: str) -> str:
@@ -62,5 +106,7 @@ def window(text: str, at: int) -> str:
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
-def _has(text: str, wanted: frozenset[str]) -> bool:
-    return not wanted.isdisjoint(name_terms(text))
+# What is found often is found again.
+@lru_cache(maxsize=1 << 13)
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(name_terms(text))

@@ -2,9 +2,10 @@
 
     state      only in the one document that is no package: what was committed, as JSON
     row        number of the package's current text; the vectors are kept under it
-    key, plain_name, bare_name, tag, kind, readers
+    key, plain_name, bare_name, tag, kind, publisher, verified, readers
                compared whole; `kind` is also "private" for a private package, and "state";
-               `readers` is "public" or the namespace of a private package
+               `verified` is "true" or "false"; `readers` is "public" or the namespace of a
+               private package
     sorted     the name, to order by
     head       terms of name, tags and description, as one field
     text       the head again, and the body: a term that a body repeats counts three times at most
@@ -28,7 +29,7 @@ from tantivy import DocAddress, Document, Occur, Schema, SchemaBuilder, Searcher
 from tantivy import Query as Asked
 
 from registry_core.names import Kind
-from registry_core.search import MAX_BODY, Entry, Query, excerpt
+from registry_core.search import FACETS, MAX_BODY, MAX_FACETS, Entry, Query, excerpt
 from registry_core.search.terms import name_terms, text_terms
 
 MAX_TERMS = 64
@@ -36,8 +37,8 @@ MAX_TERMS = 64
 
 BODY_REPEATS = 3
 MAX_DESCRIPTION = 16 * 1024
-MAX_SHOWN_BODY = 8 * 1024
-"""Snippets are cut from so much of a body, and what it is matched in is looked up there."""
+MAX_SHOWN_BODY = excerpt.READ
+"""Passages are found in so much of a body, and what it is matched in is looked up there."""
 
 MAX_WORD = 100
 """Words that are typed to complete a name are no longer than this."""
@@ -55,7 +56,7 @@ _SYNTAX = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")
 _STATE = "state"
 _PRIVATE = "private"
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")
-_WHOLE = ("state", "key", "plain_name", "bare_name", "tag", "kind", "readers")
+_WHOLE = ("state", "key", "plain_name", "bare_name", "readers")
 
 
 def schema() -> Schema:
@@ -65,6 +66,8 @@ def schema() -> Schema:
         made.add_text_field(
             field, stored=field == "state", tokenizer_name="raw", index_option="basic"
         )
+    for field in FACETS:
+        made.add_text_field(field, fast=True, tokenizer_name="raw", index_option="basic")
     made.add_text_field("sorted", fast=True, tokenizer_name="raw", index_option="basic")
     for field in ("head", "text"):
         made.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
@@ -90,6 +93,8 @@ def document(entry: Entry, row: int) -> Document:
     made.add_text("plain_name", whole(plain_name))
     made.add_text("bare_name", whole(plain_name.rpartition("/")[2]))
     made.add_text("kind", entry.kind.value)
+    made.add_text("publisher", whole(entry.namespace))
+    made.add_text("verified", _truth(entry.verified))
     made.add_text("readers", _readers(entry.namespace) if entry.private else PUBLIC)
     if entry.private:
         made.add_text("kind", _PRIVATE)
@@ -140,6 +145,10 @@ def tag_term(text: str) -> str:
     return whole(plain(text).lower())
 
 
+def _truth(value: bool) -> str:  # noqa: FBT001 - it is what it spells
+    return "true" if value else "false"
+
+
 def _readers(namespace: str) -> str:
     return f"@{whole(namespace)}"
 
@@ -160,14 +169,22 @@ def one_of(field: str, values: Iterable[Any]) -> Asked:
 
 
 def filters(query: Query) -> list[Asked]:
-    """Return what a package has to fulfil to be found by `query`."""
+    """Return what a package has to be to be found by `query`, whoever asks."""
     found = [term("tag", tag_term(tag)) for tag in query.tags]
     if query.kinds:
         found.append(one_of("kind", [kind.value for kind in query.kinds]))
-    if query.namespaces_visible is not None:
-        names = (_readers(name) for name in query.namespaces_visible)
-        found.append(one_of("readers", [PUBLIC, *names]))
+    if query.publishers:
+        found.append(one_of("publisher", map(whole, query.publishers)))
+    if not query.include_unverified:
+        found.append(term("verified", _truth(value=True)))
     return found
+
+
+def readable(query: Query) -> list[Asked]:
+    """Return what a package has to be for the asker to see it."""
+    if query.namespaces_visible is None:
+        return []
+    return [one_of("readers", [PUBLIC, *map(_readers, query.namespaces_visible)])]
 
 
 def every_package() -> Asked:
@@ -188,6 +205,12 @@ def any_of(wanted: Sequence[Asked]) -> Asked:
     return Asked.boolean_query([(Occur.Should, each) for each in wanted])
 
 
+def is_called(searcher: Searcher, asked: str) -> bool:
+    """Say whether any package, whoever may see it, has this name: most texts are none."""
+    name = whole(asked)
+    return bool(searcher.doc_freq("plain_name", name) or searcher.doc_freq("bare_name", name))
+
+
 def called(asked: str) -> Asked:
     """Ask for the packages of this name, whole or without the namespace."""
     return any_of([term("plain_name", whole(asked)), term("bare_name", whole(asked))])
@@ -200,26 +223,23 @@ def beginning(word: str) -> Asked:
 
 def containing(word: str) -> Asked:
     """Ask for the packages that have `word` somewhere in their name."""
-    return Asked.regex_query(FIELDS, "plain_name", f".*{_literal(word)}.*")
+    literal = _SYNTAX.sub(r"\\\g<0>", word[:MAX_WORD])
+    return Asked.regex_query(FIELDS, "plain_name", f".*{literal}.*")
 
 
 def _from(field: str, word: str) -> Asked:
-    return Asked.regex_query(FIELDS, field, f"{_literal(word)}.*")
+    return Asked.fuzzy_term_query(FIELDS, field, word[:MAX_WORD], distance=0, prefix=True)
 
 
-def _literal(word: str) -> str:
-    return _SYNTAX.sub(r"\\\g<0>", word[:MAX_WORD])
-
-
-def rarest(searcher: Searcher, text: str) -> tuple[list[str], list[str]]:
-    """Choose the terms to ask for, rarest first, and name those that no package has."""
-    asked = dict.fromkeys(name_terms(text))
-    counts = {each: searcher.doc_freq("text", each) for each in asked}
-    known = sorted((each for each in asked if counts[each]), key=counts.__getitem__)
+def rarest(searcher: Searcher, text: str) -> tuple[dict[str, int], list[str]]:
+    """Choose the terms to ask for, rarest first and counted, and name those that no package has."""
+    counts = {each: searcher.doc_freq("text", each) for each in dict.fromkeys(name_terms(text))}
+    known = sorted((each for each in counts if counts[each]), key=counts.__getitem__)
     # BM25 gives a term that half of the packages hold next to no weight.
     half = searcher.num_docs / 2
     chosen = [each for each in known if counts[each] <= half][:MAX_TERMS] or known[:1]
-    return chosen, [each for each in asked if not counts[each]][:MAX_UNKNOWN]
+    unknown = [each for each in counts if not counts[each]][:MAX_UNKNOWN]
+    return {each: counts[each] for each in chosen}, unknown
 
 
 def ranked(searcher: Searcher, known: Sequence[str], unknown: Sequence[str]) -> Asked:
@@ -248,10 +268,24 @@ def rows(searcher: Searcher, places: Sequence[DocAddress]) -> list[int]:
     return [int(row or 0) for row in searcher.fast_field_values("row", list(places))]
 
 
-def weight(searcher: Searcher, value: str) -> float:
+def weight(every: int, with_it: int) -> float:
     """Return what a text of usual length has from BM25 for a term that it holds once."""
-    with_it, every = searcher.doc_freq("text", value), searcher.num_docs
     return 2 * math.log(1 + (every - with_it + 0.5) / (with_it + 0.5))
+
+
+def facets(searcher: Searcher, wanted: Asked) -> dict[str, dict[str, int]]:
+    """Count what packages are of which kind, tag and so on; the commonest of each."""
+    asked = {name: {"terms": {"field": name, "size": MAX_FACETS}} for name in FACETS}
+    counted = searcher.aggregate(wanted, asked)
+    kinds = {kind.value for kind in Kind}
+    return {
+        name: {
+            str(bucket["key"]): int(bucket["doc_count"])
+            for bucket in counted[name]["buckets"]
+            if name != "kind" or bucket["key"] in kinds
+        }
+        for name in FACETS
+    }
 
 
 def the_state() -> Asked:
@@ -277,6 +311,6 @@ def every_row(searcher: Searcher) -> list[int]:
 
 def rows_of(searcher: Searcher, keys: Iterable[str]) -> list[int]:
     """Return the numbers of the packages that have one of `keys`."""
-    wanted = list(keys)
+    wanted = [whole(key) for key in keys]
     found = searcher.search(one_of("key", wanted), limit=max(1, len(wanted)), count=False)
     return rows(searcher, [place for _, place in found.hits])

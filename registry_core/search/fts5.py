@@ -17,6 +17,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,7 +26,9 @@ from typing import Any, Literal, TypeVar
 from registry_core.errors import Internal, Unavailable
 from registry_core.names import Kind
 from registry_core.search import (
+    FACETS,
     MAX_BODY,
+    MAX_FACETS,
     MAX_LIMIT,
     MAX_OFFSET,
     MAX_TEXT,
@@ -33,13 +36,14 @@ from registry_core.search import (
     Entry,
     Hit,
     Hits,
+    Pair,
     Put,
     Query,
 )
 from registry_core.search.excerpt import why
 from registry_core.search.terms import name_terms, text_terms
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised with every change of the tables or of the rules in `terms`; an older file starts anew."""
 
 APPLICATION = 0x63747869
@@ -55,6 +59,9 @@ BODY_REPEATS = 3
 """A body counts a term this often at most; more costs time and finds nothing better."""
 
 MAX_DESCRIPTION = 16 * 1024
+MAX_COUNTED = 200
+"""Facets count so many of the best."""
+
 MIN_PIECE = 3
 
 _TABLES = """
@@ -69,6 +76,7 @@ create table entry (
   kind text not null,
   namespace text not null,
   private integer not null,
+  verified integer not null,
   tags text not null
 );
 create index entry_by_name on entry (name);
@@ -83,15 +91,29 @@ _VISIBLE = """
   (:namespaces is null or e.private = 0
     or e.namespace in (select value from json_each(:namespaces)))
   and (:kinds is null or e.kind in (select value from json_each(:kinds)))
+  and (:publishers is null or e.namespace in (select value from json_each(:publishers)))
+  and e.verified >= :verified
   and (:tags is null
     or not exists (select 1 from json_each(:tags) where instr(e.tags, value) = 0))
 """
 
 _LISTED = f"""
-select e.id, 0.0 from entry e where {_VISIBLE} order by e.name, e.id limit :limit offset :offset
+select e.id, 0.0 from entry e where {_VISIBLE} order by e.name, e.id limit :most
 """  # noqa: S608 - made of constants
 
+_SEEN = f"select e.kind, e.namespace, e.verified, e.tags from entry e where {_VISIBLE}"  # noqa: S608
+_THESE = """
+select kind, namespace, verified, tags from entry where id in (select value from json_each(:ids))
+"""
+
 _LISTED_COUNT = f"select count(*) from entry e where {_VISIBLE}"  # noqa: S608
+
+_PAIRS = f"""
+with seen as (select e.id, e.key, d.description from entry e join document d on d.id = e.id
+  where d.description <> '' and {_VISIBLE})
+select a.key, b.key from seen a join seen b on a.description = b.description and a.id < b.id
+order by a.id, b.id limit :limit
+"""  # noqa: S608 - made of constants
 
 _CALLED = "select id from entry where plain_name = :asked or bare_name = :asked"
 _BEGINNING = """
@@ -123,7 +145,7 @@ select id, score from (
   union all
   select e.id, e.name, 0.0, {_TIER} from entry e where {_NAMED}
 )
-order by tier, score desc, name, id limit :limit offset :offset
+order by tier, score desc, name, id limit :most
 """  # noqa: S608 - made of constants
 
 _RANKED_COUNT = f"""
@@ -178,6 +200,10 @@ class Fts5Index:
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
         return await self._run(self._reading, lambda connection: _search(connection, query))
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of packages with one description: this index knows of no other likeness."""
+        return await self._run(self._reading, lambda connection: _pairs(connection, query))
 
     async def clear(self) -> None:
         """Forget everything, damage included."""
@@ -362,7 +388,8 @@ def _add(connection: sqlite3.Connection, entry: Entry) -> None:
     plain_name = _asked(name)
     added = connection.execute(
         "insert into entry values"
-        " (null, :key, :name, :plain_name, :bare_name, :kind, :namespace, :private, :tags)",
+        " (null, :key, :name, :plain_name, :bare_name, :kind, :namespace, :private, :verified,"
+        " :tags)",
         {
             "key": _storable(entry.key),
             "name": name,
@@ -371,6 +398,7 @@ def _add(connection: sqlite3.Connection, entry: Entry) -> None:
             "kind": entry.kind.value,
             "namespace": _storable(entry.namespace),
             "private": entry.private,
+            "verified": entry.verified,
             "tags": "".join(map(_tag, entry.tags)),
         },
     )
@@ -412,15 +440,21 @@ def _search(connection: sqlite3.Connection, query: Query) -> Hits:
     given = {**_filters(query), **_window(query)}
     with _transaction(connection, "deferred"):
         if not text:
+            total = _count(connection, _LISTED_COUNT, given)
             found = connection.execute(_LISTED, given).fetchall()
-            return _hits(connection, found, _count(connection, _LISTED_COUNT, given), (), "")
+            hits = _hits(connection, _page(connection, found, query), total, (), "")
+            return replace(hits, facets=_facets(connection, _SEEN, given) if query.facets else {})
         terms, seed = _rarest(connection, name_terms(text))
         given |= {"tag": _tag(text), "match": _match(terms), "seed": _match(seed)}
-        return _ranked(connection, given, terms, _asked(text))
+        return _ranked(connection, given, terms, _asked(text), query)
 
 
 def _ranked(
-    connection: sqlite3.Connection, given: dict[str, Any], terms: Sequence[str], asked: str
+    connection: sqlite3.Connection,
+    given: dict[str, Any],
+    terms: Sequence[str],
+    asked: str,
+    query: Query,
 ) -> Hits:
     """Rank what holds a term or begins with the one word `asked`.
 
@@ -435,11 +469,42 @@ def _ranked(
         given["named"] = _json(_ids(connection, _CONTAINING, names))
         total = _count(connection, _RANKED_COUNT, given)
     found = connection.execute(_RANKED, given).fetchall() if total else []
-    return _hits(connection, found, total, terms, asked)
+    hits = _hits(connection, _page(connection, found, query), total, terms, asked)
+    ids = {"ids": _json(number for number, _ in found[:MAX_COUNTED])}
+    return replace(hits, facets=_facets(connection, _THESE, ids) if query.facets else {})
+
+
+def _page(
+    connection: sqlite3.Connection, found: list[tuple[int, float]], query: Query
+) -> list[tuple[int, float]]:
+    """Cut the page out of what was found from the first hit on."""
+    seen = _ids(
+        connection, "select id from entry where key = :key", {"key": _storable(query.after)}
+    )
+    places = [place for place, (number, _) in enumerate(found, 1) if number in seen]
+    start = places[0] if places else max(0, min(query.offset, MAX_OFFSET))
+    return found[start : start + max(1, min(query.limit, MAX_LIMIT))]
+
+
+def _facets(
+    connection: sqlite3.Connection, statement: str, given: dict[str, Any]
+) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
+    for kind, publisher, verified, tags in connection.execute(statement, given):
+        counts["kind"][kind] += 1
+        counts["publisher"][publisher] += 1
+        counts["verified"]["true" if verified else "false"] += 1
+        counts["tag"].update(set(filter(None, tags.split(_SEPARATOR))))
+    return {name: dict(count.most_common(MAX_FACETS)) for name, count in counts.items()}
 
 
 def _ids(connection: sqlite3.Connection, statement: str, given: dict[str, str]) -> list[int]:
     return [number for (number,) in connection.execute(statement, given)]
+
+
+def _pairs(connection: sqlite3.Connection, query: Query) -> list[Pair]:
+    found = connection.execute(_PAIRS, {**_filters(query), **_window(query)})
+    return [Pair(one, other, 1.0) for one, other in found]
 
 
 def _filters(query: Query) -> dict[str, Any]:
@@ -448,13 +513,16 @@ def _filters(query: Query) -> dict[str, Any]:
         "namespaces": None if visible is None else _json(map(_storable, visible)),
         "kinds": _json(query.kinds) if query.kinds else None,
         "tags": _json(map(_tag, query.tags)) if query.tags else None,
+        "publishers": _json(map(_storable, query.publishers)) if query.publishers else None,
+        "verified": not query.include_unverified,
     }
 
 
 def _window(query: Query) -> dict[str, int]:
     return {
         "limit": max(1, min(query.limit, MAX_LIMIT)),
-        "offset": max(0, min(query.offset, MAX_OFFSET)),
+        # Longer than the page: what was seen last may have moved since.
+        "most": max(0, min(query.offset, MAX_OFFSET)) + 2 * MAX_COUNTED,
     }
 
 

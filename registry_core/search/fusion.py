@@ -8,7 +8,10 @@ the dense one with the share that `dense_share` gives.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+
+import numpy as np
+
+from registry_core.search.embedding import Vector
 
 DENSE_SHARE = 0.45
 """Fitted on the development sets with `tests/benchmarks/search_quality.py`."""
@@ -17,9 +20,8 @@ DENSE_ALONE = 0.55
 """A package that has no term of the request is a candidate from this cosine on."""
 
 SLOPE_COSINE, SLOPE_COVERED, OFFSET = 12.0, 6.0, -5.4
-FITS = 0.5
-"""Set with routing406, of which it is known what nothing serves, and a table that was tuned
-without it: half of its served requests are above 0.87, half of the unserved below 0.35."""
+"""Set for `FITS` with routing406, of which it is known what nothing serves, and a table that was
+tuned without it: half of its served requests are above 0.87, half of the unserved below 0.35."""
 
 _LATIN_END = "\u0250"
 
@@ -34,15 +36,11 @@ def _known_script(text: str) -> float:
     return sum(letter < _LATIN_END for letter in letters) / len(letters) if letters else 0.0
 
 
-def fused(
-    lexical: Mapping[int, float], cosines: Mapping[int, float], share: float
-) -> dict[int, float]:
-    """Return one score of 0..1 for every candidate; one without a term has no lexical score."""
-    terms, vectors = _spread(lexical), _spread(cosines)
-    return {
-        row: (1 - share) * terms.get(row, 0.0) + share * vectors.get(row, 0.0)
-        for row in {**lexical, **cosines}
-    }
+def fused(lexical: Vector, cosines: Vector, share: float) -> Vector:
+    """Return one score of 0..1 for every candidate; one without a term (nan) has none for terms."""
+    terms = np.nan_to_num(_spread(lexical))
+    scores: Vector = (1 - share) * terms + share * _spread(cosines)
+    return scores
 
 
 def similarity(cosine: float, covered: float) -> float:
@@ -54,10 +52,20 @@ def similarity(cosine: float, covered: float) -> float:
     return 1 / (1 + math.exp(-(SLOPE_COSINE * cosine + SLOPE_COVERED * covered + OFFSET)))
 
 
-def _spread(scores: Mapping[int, float]) -> dict[int, float]:
-    if not scores:
-        return {}
-    least, greatest = min(scores.values()), max(scores.values())
+def spelled(held: float, most: float) -> float:
+    """Say the same of a request that is spelled like a name, by the parts of it that a package has.
+
+    One that is called so is as sure as can be; this is about what only has such words in it.
+    """
+    return 0.9 * held / most if most else 0.0
+
+
+def _spread(scores: Vector) -> Vector:
+    there = scores[~np.isnan(scores)]
+    if not len(there):
+        return scores
+    least, greatest = there.min(), there.max()
     if greatest <= least:
-        return dict.fromkeys(scores, 1.0)
-    return {row: (score - least) / (greatest - least) for row, score in scores.items()}
+        return np.where(np.isnan(scores), scores, np.float32(1.0))
+    spread: Vector = (scores - least) / (greatest - least)
+    return spread

@@ -1,25 +1,47 @@
-"""Answering a query from one state of the index: candidates by terms and by vectors, in order."""
+"""Answering a query from one state of the index: candidates by terms and by vectors, in order.
+
+What the asker may not see is left out where candidates are found, so neither order nor counts tell
+of it. Private packages are few: a ranking is first taken as it is, a little longer than needed, and
+asked for again with the condition only where too much of it is not for the asker.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import numpy as np
 from tantivy import DocAddress, Order, Searcher
 from tantivy import Query as Wanted
 
-from registry_core.search import MAX_LIMIT, MAX_OFFSET, MAX_TEXT, Hit, Hits, Query, fields, fusion
+from registry_core.search import (
+    FITS,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    MAX_TEXT,
+    Hit,
+    Hits,
+    Pair,
+    Query,
+    fields,
+    fusion,
+)
 from registry_core.search.embedding import Vector, table
 from registry_core.search.excerpt import explained
-from registry_core.search.vectors import Vectors
+from registry_core.search.vectors import Mask, Vectors
 
 CANDIDATES = 200
 """A text finds this many packages by its terms at most, and as many by their names."""
 
 NEAREST = 100
+SPARE = 60
 MAX_TAGGED = 100_000
+MOVED = 200
 
 CALLED, NAMED, TAGGED, RANKED = range(4)
+
+_NAME = re.compile(r"@?\S*[^\W_][-_./:@0-9]+\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,61 +53,112 @@ class Snapshot:
     all_public: bool
 
 
-@dataclass(slots=True)
-class Candidates:
-    """What may be an answer: where it is in tantivy, how it was found, what that counts."""
-
-    places: dict[int, DocAddress] = field(default_factory=dict)
-    tiers: dict[int, int] = field(default_factory=dict)
-    lexical: dict[int, float] = field(default_factory=dict)
-    cosines: dict[int, float] = field(default_factory=dict)
-
-    def add(self, found: Sequence[tuple[int, DocAddress]], tier: int) -> None:
-        """Take over packages, each in the first tier that found it."""
-        for row, place in found:
-            self.places.setdefault(row, place)
-            self.tiers.setdefault(row, tier)
-
-
 def search(snapshot: Snapshot, query: Query) -> Hits:
     """Find what the asker may see."""
     text = fields.plain(query.text[:MAX_TEXT])
-    conditions = _conditions(snapshot, query)
+    shelf = _shelf(snapshot, query)
     if not text:
-        return _listed(snapshot.searcher, conditions, query)
+        return _listed(shelf, query)
     asked = _asked(snapshot.searcher, text)
-    found = _candidates(snapshot, query, conditions, asked)
-    scores = fusion.fused(found.lexical, found.cosines, fusion.dense_share(asked.text))
-    # Equal scores go by age, which no later page can turn around.
-    order = sorted(found.tiers, key=lambda row: (found.tiers[row], -scores.get(row, 0.0), row))
-    page = order[_offset(query) : _offset(query) + _limit(query)]
-    hits = tuple(_hit(snapshot.searcher, found, row, asked) for row in page)
-    return Hits(hits, len(order), fits=not order or _fits(found, order[0], asked))
+    found = _candidates(shelf, asked)
+    order = _order(snapshot.vectors, found, asked)
+    start = _start(shelf, query, order, _offset(query))
+    hits = _hits(shelf, found, order[start : start + _limit(query)], asked)
+    first = hits[:1] if not start else _hits(shelf, found, order[:1], asked)
+    fits = not order or bool(first and (first[0].similarity or 0.0) >= FITS)
+    facets = fields.facets(snapshot.searcher, fields.one_of("row", order)) if query.facets else {}
+    return Hits(hits, len(order), fits, facets)
+
+
+def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
+    """Find pairs of what the asker may see that say nearly the same, best first."""
+    shelf = _shelf(snapshot, query)
+    found = shelf.vectors.pairs(shelf.mask, least, _limit(query))
+    rows = {row for one, other, _ in found for row in (one, other)}
+    # What tantivy no longer holds, or the asker may not see, ends here.
+    there = shelf.find(fields.one_of("row", rows), len(rows)) if rows else []
+    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, _, place in there}
+    return [
+        Pair(keys[one], keys[other], min(cosine, 1.0))
+        for one, other, cosine in found
+        if one in keys and other in keys
+    ]
+
+
+_Found = tuple[int, float, DocAddress]
+"""The row of a package, what it counts, where it is in tantivy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What a query may find: everything but what its filters leave out or the asker may not see."""
+
+    searcher: Searcher
+    vectors: Vectors
+    filters: list[Wanted]
+    readable: list[Wanted]
+    mask: Mask
+
+    def find(self, wanted: Wanted, limit: int) -> list[_Found]:
+        """Return what fulfils `wanted`, best first."""
+        if not self.filters and self.readable:
+            more = self._found(wanted, limit + SPARE)
+            seen = self._seen(more)
+            if len(seen) >= limit or len(more) < limit + SPARE:
+                return seen[:limit]
+        return self._found(fields.all_of(wanted, [*self.filters, *self.readable]), limit)
+
+    def nearest(self, vector: Vector, limit: int) -> tuple[list[int], list[float]]:
+        """Return the rows nearest to `vector` and their cosines, best first."""
+        return self.vectors.nearest(vector, self.mask, limit)
+
+    def _found(self, wanted: Wanted, limit: int) -> list[_Found]:
+        hits = self.searcher.search(wanted, limit=limit, count=False).hits
+        rows = fields.rows(self.searcher, [place for _, place in hits])
+        return [(row, score, place) for row, (score, place) in zip(rows, hits, strict=True)]
+
+    def _seen(self, found: Sequence[_Found]) -> list[_Found]:
+        seen = self.mask[self.vectors.places([row for row, _, _ in found])].tolist()
+        return [each for each, visible in zip(found, seen, strict=True) if visible]
+
+
+def _shelf(snapshot: Snapshot, query: Query) -> _Shelf:
+    filters = fields.filters(query)
+    readable = [] if snapshot.all_public else fields.readable(query)
+    mask = snapshot.vectors.allowed(query)
+    if query.tags:
+        wanted = fields.all_of(fields.every_package(), filters)
+        tagged = snapshot.searcher.search(wanted, limit=MAX_TAGGED, count=False).hits
+        rows = fields.rows(snapshot.searcher, [place for _, place in tagged])
+        mask = snapshot.vectors.only(mask, rows)
+    return _Shelf(snapshot.searcher, snapshot.vectors, filters, readable, mask)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     text: str
     name: str
+    """The text as names are compared."""
     known: tuple[str, ...]
     unknown: tuple[str, ...]
+    weights: dict[str, float]
+    """What each term counts in a short text that has it once."""
+    named: bool
+    """Whether it is spelled like a name: then letters that look alike mean nothing."""
     vector: Vector
-    most: float
-    """The BM25 score of a short text that has every term once."""
+    share: float
 
 
 def _asked(searcher: Searcher, text: str) -> _Asked:
     known, unknown = fields.rarest(searcher, text)
-    most = sum(fields.weight(searcher, term) for term in (*known, *unknown))
-    return _Asked(
-        text, fields.compared(text), tuple(known), tuple(unknown), table().embed(text), most
-    )
-
-
-def _conditions(snapshot: Snapshot, query: Query) -> list[Wanted]:
-    if snapshot.all_public:
-        query = replace(query, namespaces_visible=None)
-    return fields.filters(query)
+    counts = known | dict.fromkeys(unknown, 0)
+    weights = {term: fields.weight(searcher.num_docs, count) for term, count in counts.items()}
+    vector, share = table().embed(text), fusion.dense_share(text)
+    named = _NAME.fullmatch(text) is not None
+    if named or not vector.any():
+        share = 0.0
+    name = fields.compared(text)
+    return _Asked(text, name, tuple(known), tuple(unknown), weights, named, vector, share)
 
 
 def _limit(query: Query) -> int:
@@ -96,101 +169,122 @@ def _offset(query: Query) -> int:
     return max(0, min(query.offset, MAX_OFFSET))
 
 
-def _listed(searcher: Searcher, conditions: Sequence[Wanted], query: Query) -> Hits:
-    found = searcher.search(
-        fields.all_of(fields.every_package(), conditions),
-        limit=_limit(query),
-        offset=_offset(query),
+def _start(shelf: _Shelf, query: Query, order: Sequence[int], otherwise: int) -> int:
+    """Return where the page begins: behind a package that was seen, or `otherwise`."""
+    seen = fields.rows_of(shelf.searcher, [query.after]) if query.after else []
+    return order.index(seen[0]) + 1 if seen and seen[0] in order else otherwise
+
+
+def _listed(shelf: _Shelf, query: Query) -> Hits:
+    everything = fields.all_of(fields.every_package(), [*shelf.filters, *shelf.readable])
+    # Longer than the page on both sides: what was seen last may have moved since.
+    first = max(0, _offset(query) - MOVED)
+    found = shelf.searcher.search(
+        everything,
+        limit=_offset(query) - first + _limit(query) + MOVED,
+        offset=first,
         order_by_field="sorted",
         order=Order.Asc,
     )
-    entries = [fields.shown_entry(searcher.doc(place)) for _, place in found.hits]
+    places = [place for _, place in found.hits]
+    rows = fields.rows(shelf.searcher, places) if query.after else []
+    start = _start(shelf, query, rows, _offset(query) - first)
+    entries = [
+        fields.shown_entry(shelf.searcher.doc(place))
+        for place in places[start : start + _limit(query)]
+    ]
     hits = tuple(
-        Hit(entry.key, entry.name, 0.0, *explained(entry, frozenset(), "")) for entry in entries
+        Hit(entry.key, entry.name, 0.0, *explained(entry, {}, "")[:2]) for entry in entries
     )
-    return Hits(hits, int(found.count))  # type: ignore[attr-defined]  # the stub lacks it
+    facets = fields.facets(shelf.searcher, everything) if query.facets else {}
+    return Hits(hits, int(found.count), facets=facets)  # type: ignore[attr-defined]  # the stub lacks it
 
 
-def _candidates(
-    snapshot: Snapshot, query: Query, conditions: Sequence[Wanted], asked: _Asked
-) -> Candidates:
-    found = Candidates()
-    searcher = snapshot.searcher
+@dataclass(slots=True)
+class _Candidates:
+    """What may be an answer: where it is in tantivy, how it was found, what that counts."""
 
-    def add(wanted: Wanted, tier: int) -> list[tuple[int, float]]:
-        hits = searcher.search(
-            fields.all_of(wanted, conditions), limit=CANDIDATES, count=False
-        ).hits
-        rows = fields.rows(searcher, [place for _, place in hits])
-        found.add(list(zip(rows, (place for _, place in hits), strict=True)), tier)
-        return [(row, score) for row, (score, _) in zip(rows, hits, strict=True)]
+    places: dict[int, DocAddress] = field(default_factory=dict)
+    tiers: dict[int, int] = field(default_factory=dict)
+    lexical: dict[int, float] = field(default_factory=dict)
+    cosines: dict[int, float] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
 
+    def add(self, found: Sequence[_Found], tier: int) -> None:
+        """Take over packages, each in the first tier that found it."""
+        for row, _, place in found:
+            self.places.setdefault(row, place)
+            self.tiers.setdefault(row, tier)
+
+
+def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
+    found, searcher = _Candidates(), shelf.searcher
     one_word = bool(asked.name) and " " not in asked.name and len(asked.name) <= fields.MAX_WORD
-    add(fields.called(asked.name), CALLED)
+    if fields.is_called(searcher, asked.name):
+        found.add(shelf.find(fields.called(asked.name), CANDIDATES), CALLED)
     if one_word:
-        add(fields.beginning(asked.name), NAMED)
-    add(fields.term("tag", fields.tag_term(asked.text)), TAGGED)
-    found.lexical = dict(add(fields.ranked(searcher, asked.known, asked.unknown), RANKED))
+        found.add(shelf.find(fields.beginning(asked.name), CANDIDATES), NAMED)
+    if searcher.doc_freq("tag", fields.tag_term(asked.text)):
+        tagged = fields.term("tag", fields.tag_term(asked.text))
+        found.add(shelf.find(tagged, CANDIDATES), TAGGED)
+    ranked = shelf.find(fields.ranked(searcher, asked.known, asked.unknown), CANDIDATES)
+    found.add(ranked, RANKED)
+    found.lexical = {row: score for row, score, _ in ranked}
     if not found.tiers and one_word and len(asked.name) >= fields.MIN_PIECE:
-        add(fields.containing(asked.name), NAMED)
-    _add_near(snapshot, query, conditions, asked, found)
+        found.add(shelf.find(fields.containing(asked.name), CANDIDATES), NAMED)
+    if asked.share:
+        _add_near(shelf, asked, found)
     return found
 
 
-def _add_near(
-    snapshot: Snapshot,
-    query: Query,
-    conditions: Sequence[Wanted],
-    asked: _Asked,
-    found: Candidates,
-) -> None:
+def _add_near(shelf: _Shelf, asked: _Asked, found: _Candidates) -> None:
     """Add what only the vectors find, and say of every candidate how near it is."""
-    searcher, vectors = snapshot.searcher, snapshot.vectors
-    if not asked.vector.any() or not fusion.dense_share(asked.text):
-        return
-    mask = vectors.allowed(query)
-    if query.tags:
-        tagged = searcher.search(fields.all_of(fields.every_package(), conditions), MAX_TAGGED)
-        mask = vectors.only(mask, fields.rows(searcher, [place for _, place in tagged.hits]))
-    nearest = vectors.nearest(asked.vector, mask, NEAREST)
-    new = [
-        row
-        for row, cosine in nearest.items()
-        if row not in found.tiers and cosine >= fusion.DENSE_ALONE
-    ]
+    for row, cosine in zip(*shelf.nearest(asked.vector, NEAREST), strict=True):
+        if cosine < fusion.DENSE_ALONE:
+            break
+        found.tiers.setdefault(row, RANKED)
+    rows = list(found.tiers)
+    found.cosines = dict(zip(rows, shelf.vectors.cosines(asked.vector, rows), strict=True))
+
+
+def _order(vectors: Vectors, found: _Candidates, asked: _Asked) -> list[int]:
+    """Order by tier, then by score; equals by age, which no later page can turn around."""
+    rows = np.array(list(found.tiers), np.int64)
+    tiers = np.array(list(found.tiers.values()), np.int8)
+    lexical = np.array([found.lexical.get(row, np.nan) for row in found.tiers], np.float32)
+    cosines = np.array([found.cosines.get(row, 0.0) for row in found.tiers], np.float32)
+    scores = fusion.fused(lexical, cosines, asked.share)
+    found.scores = dict(zip(found.tiers, scores.tolist(), strict=True))
+    order: list[int] = rows[np.lexsort((rows, -scores, tiers))].tolist()
+    return order
+
+
+def _hits(shelf: _Shelf, found: _Candidates, rows: Sequence[int], asked: _Asked) -> tuple[Hit, ...]:
+    new = [row for row in rows if row not in found.places]
     if new:
         # What tantivy no longer holds, or the asker may not see, ends here.
-        there = searcher.search(
-            fields.all_of(fields.one_of("row", new), conditions), limit=len(new), count=False
-        ).hits
-        places = [place for _, place in there]
-        found.add(list(zip(fields.rows(searcher, places), places, strict=True)), RANKED)
-    rows = list(found.tiers)
-    found.cosines = dict(zip(rows, vectors.cosines(asked.vector, rows), strict=True))
+        found.places |= {
+            row: place for row, _, place in shelf.find(fields.one_of("row", new), len(new))
+        }
+    return tuple(_hit(shelf.searcher, found, row, asked) for row in rows if row in found.places)
 
 
-def _hit(searcher: Searcher, found: Candidates, row: int, asked: _Asked) -> Hit:
+def _hit(searcher: Searcher, found: _Candidates, row: int, asked: _Asked) -> Hit:
     entry = fields.shown_entry(searcher.doc(found.places[row]))
-    terms = frozenset((*asked.known, *asked.unknown))
-    matched, snippet = explained(entry, terms, asked.name)
+    matched, snippet, held = explained(entry, asked.weights, asked.name)
     if row not in found.lexical and found.tiers[row] == RANKED:
         matched = ("meaning",)
-    return Hit(
-        entry.key,
-        entry.name,
-        found.lexical.get(row, 0.0),
-        matched,
-        snippet,
-        _similarity(found, row, asked),
-    )
+    score = found.lexical.get(row, 0.0)
+    similarity = _similarity(found, row, asked, held)
+    rank = 2 * (RANKED - found.tiers[row]) + found.scores[row]
+    return Hit(entry.key, entry.name, score, matched, snippet, similarity, rank)
 
 
-def _similarity(found: Candidates, row: int, asked: _Asked) -> float:
+def _similarity(found: _Candidates, row: int, asked: _Asked, held: frozenset[str]) -> float:
     if found.tiers[row] != RANKED:
         return 1.0
-    covered = found.lexical.get(row, 0.0) / asked.most if asked.most else 0.0
+    most = sum(asked.weights.values())
+    if asked.named:
+        return fusion.spelled(sum(asked.weights[term] for term in held), most)
+    covered = found.lexical.get(row, 0.0) / most if most else 0.0
     return fusion.similarity(found.cosines.get(row, 0.0), covered)
-
-
-def _fits(found: Candidates, row: int, asked: _Asked) -> bool:
-    return _similarity(found, row, asked) >= fusion.FITS

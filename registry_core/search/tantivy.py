@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -27,12 +28,12 @@ import numpy as np
 from tantivy import Index, IndexWriter, Searcher
 
 from registry_core.errors import Internal, Unavailable
-from registry_core.search import Behind, Change, Hits, Put, Query, fields, vectors
+from registry_core.search import Behind, Change, Hits, Pair, Put, Query, fields, vectors
 from registry_core.search.embedding import table
-from registry_core.search.retrieval import Snapshot, search
+from registry_core.search.retrieval import Snapshot, pairs, search
 from registry_core.search.vectors import Records, Vectors
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised with every change of `fields`, of the records in `vectors` or of the rules in `terms`."""
 
 BUSY_SECONDS = 10.0
@@ -86,6 +87,10 @@ class TantivyIndex:
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
         return await self._run(lambda: search(self._current()[0], query))
+
+    async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
+        """Find pairs of packages that say nearly the same, best first."""
+        return await self._run(lambda: pairs(self._current()[0], query, least))
 
     async def clear(self) -> None:
         """Forget everything, damage included."""
@@ -147,8 +152,7 @@ class TantivyIndex:
 
     def _take_over(self, searcher: Searcher, state: State) -> None:
         same = state.file == self._state.file and state.records >= self._vectors.count
-        # A search that is under way goes on with the vectors that it has.
-        self._vectors = self._vectors if same else Vectors()
+        self._vectors = copy(self._vectors) if same else Vectors()
         if self._folder and state.records:
             start = self._vectors.count
             self._vectors.add(vectors.read(self._folder / state.file, start, state.records))
@@ -156,7 +160,7 @@ class TantivyIndex:
 
     def _publish(self, searcher: Searcher, state: State) -> None:
         self._state = state
-        self._now = Snapshot(searcher, self._vectors, fields.all_public(searcher)), state
+        self._now = Snapshot(searcher, copy(self._vectors), fields.all_public(searcher)), state
 
     def _apply(self, changes: Sequence[Change], position: int) -> None:
         with self._writing() as writer:
@@ -178,12 +182,12 @@ class TantivyIndex:
     def _commit(
         self, writer: IndexWriter, state: State, records: Records, gone: Sequence[int]
     ) -> None:
-        self._vectors.forget(gone)
-        at = state.records
-        if at > 2 * len(self._vectors.living()) + SPARE:
-            records, at = np.concatenate([self._vectors.living(), records]), 0
+        after, at = copy(self._vectors), state.records
+        after.forget(gone)
+        if after.spare() > SPARE:
+            records, at = np.concatenate([after.living(), records]), 0
             state = replace(state, file=f"vectors-{state.position}")
-            self._vectors = Vectors()
+            after = Vectors()
         if self._folder:
             vectors.write(self._folder / state.file, at, records)
         state = replace(
@@ -194,7 +198,8 @@ class TantivyIndex:
         writer.delete_documents_by_query(fields.the_state())
         writer.add_document(fields.state_document(json.dumps(asdict(state))))
         writer.commit()
-        self._vectors.add(records)
+        after.add(records)
+        self._vectors = after
         self._index.reload()
         self._publish(self._index.searcher(), state)
         self._sweep()
@@ -300,6 +305,8 @@ def _translated(act: Callable[[], _Answer]) -> Callable[[], _Answer]:
                 hint="Clear it; it is built again from the event log.",
             ) from error
         except OSError as error:
-            raise Unavailable(f"the search index cannot be used now: {error}") from error
+            # Not the error's own text, which names files of the registry to whoever asks.
+            why = error.strerror or type(error).__name__
+            raise Unavailable(f"the search index cannot be used now: {why}") from error
 
     return acted

@@ -12,14 +12,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
 
 from Stemmer import Stemmer
 
 MAX_TERM = 64
 """Longer words are encoded data, not language; they are no terms."""
+
+MAX_LOOKS = 12
+"""A text is searched for so many words that begin as a term does."""
+
+_BEGUN = 6
+_SLOWLY = 2048
 
 STOP_WORDS = frozenset(
     "a an and any are as at be but by can could do does for from had"  # noqa: SIM905
@@ -41,6 +46,7 @@ _LETTERS = rf"[^\W_{_UNSPACED}]"
 _WORD = re.compile(rf"[{_UNSPACED}]{{1,{MAX_TERM}}}|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 # The same for plain text, in a fifth of the time.
 _ASCII_WORD = re.compile("[0-9A-Za-z]+")
+_FOREIGN = re.compile(r"[^\W\x00-\x7f]")
 _PAIRED = re.compile(f"[{_UNSPACED}]")
 # Without its cache a stemmer keeps nothing between calls, so threads may share it.
 _stem = Stemmer("porter", maxCacheSize=0).stemWord
@@ -58,29 +64,52 @@ def name_terms(text: str) -> list[str]:
     return [term for word in words for term in _terms(word[: MAX_TERM + 1])]
 
 
-def spot(text: str, wanted: frozenset[str]) -> int | None:
-    """Return where a word begins that has one of the terms `wanted`, the first as a rule."""
-    if not wanted:
-        return None
+def first_places(text: str, lower: str, wanted: Iterable[str]) -> dict[str, int]:
+    """Return where the first word of each term of `wanted` that a text has begins in it.
+
+    `lower` is the text `folded`.
+    """
+    there = ((term, next(places(lower, term), -1)) for term in wanted)
+    found = {term: at for term, at in there if at >= 0}
+    if not found and len(text) <= _SLOWLY and _FOREIGN.search(text):
+        # Accents hide the beginning of a word from the quick search.
+        kept = frozenset(wanted)
+        for word in _WORD.finditer(text):
+            for term in kept.intersection(_terms(word[0][: MAX_TERM + 1])):
+                found.setdefault(term, word.start())
+    return found
+
+
+def folded(text: str) -> str:
+    """Return a text as `places` reads it: of the same length, in lower case where that is so."""
     lower = text.lower()
-    words: Iterable[re.Match[str]] = ()
-    if len(lower) == len(text):
-        words = _beginnings(wanted).finditer(lower)
-    if not text.isascii():
-        # Accents and scripts without blanks hide the beginning of a word from the quick pattern.
-        words = chain(words, _WORD.finditer(text))
-    return next((word.start() for word in words if _holds(word[0], wanted)), None)
+    return lower if len(lower) == len(text) else text
 
 
-def _holds(word: str, wanted: frozenset[str]) -> bool:
-    return not wanted.isdisjoint(_terms(word[: MAX_TERM + 1]))
+def places(lower: str, term: str) -> Iterator[int]:
+    """Say where words begin that have a term, in a text that is `folded`."""
+    begun = beginning(term)
+    at, length = lower.find(begun), len(begun)
+    for _ in range(MAX_LOOKS):
+        if at < 0:
+            return
+        if _begins(lower, at, term):
+            yield at
+        at = lower.find(begun, at + length)
 
 
-@lru_cache(maxsize=16)
-def _beginnings(wanted: frozenset[str]) -> re.Pattern[str]:
-    """Match the words that may have one of the terms: a stem keeps how its word begins."""
-    begun = sorted({re.escape(term[: max(1, min(3, len(term) - 1))]) for term in wanted})
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(begun)})[^\W_]*")
+def _begins(lower: str, at: int, term: str) -> bool:
+    if _PAIRED.match(term):
+        return True
+    if at and lower[at - 1].isalnum():
+        return False
+    word = (_ASCII_WORD if term.isascii() else _WORD).match(lower, at)
+    return word is not None and term in _terms(word[0][: MAX_TERM + 1])
+
+
+def beginning(term: str) -> str:
+    """Return how the words of a term begin: a stem keeps that, but for a last i (y) or e."""
+    return (term[:-1] if len(term) > 1 and term[-1] in "ie" else term)[:_BEGUN]
 
 
 def _words(text: str) -> re.Pattern[str]:

@@ -5,7 +5,9 @@
 FILE holds real skills, one JSON object a line, gzipped; each is taken several times with words of
 its own where there are fewer than packages. Requests are descriptions of other skills, cut to a
 dozen words. The bare query is an OR of the request's words over name and description in FTS5 with
-the stemmer, which is what an index costs that ranks and does nothing else.
+the stemmer, which is what an index costs that ranks and does nothing else. Each size is built by
+one process and asked by another. Times are of the clock; in brackets is the processor's, which a
+busy machine does not lengthen by waiting.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ import itertools
 import json
 import random
 import re
-import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ BATCH = 5000
 REQUESTS = 300
 WARM = 20
 CALLERS = 32
+QUANTILES = (0.5, 0.95, 0.99)
 
 
 def skills(path: Path) -> list[dict[str, Any]]:
@@ -70,8 +74,8 @@ def requests(real: Sequence[dict[str, Any]]) -> list[str]:
     return [" ".join(skill["description"].split()[: dice.randint(4, 18)]) for skill in chosen]
 
 
-def bare(real: Sequence[dict[str, Any]], size: int, path: Path) -> Callable[[str], object]:
-    """Fill a bare FTS5 table and return what asks it."""
+def bare(real: Sequence[dict[str, Any]], size: int, path: Path) -> None:
+    """Fill a bare FTS5 table."""
     database = sqlite3.connect(path)
     database.execute(
         "create virtual table f using fts5 (name, description, tokenize = 'porter unicode61')"
@@ -79,6 +83,12 @@ def bare(real: Sequence[dict[str, Any]], size: int, path: Path) -> Callable[[str
     rows = ((entry.name, entry.description) for entry in entries(real, size))
     database.executemany("insert into f values (?, ?)", rows)
     database.commit()
+    database.close()
+
+
+def asking(path: Path) -> Callable[[str], object]:
+    """Return what asks a bare table."""
+    database = sqlite3.connect(path)
 
     def ask(text: str) -> object:
         words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", text))
@@ -89,19 +99,29 @@ def bare(real: Sequence[dict[str, Any]], size: int, path: Path) -> Callable[[str
     return ask
 
 
-def timed(ask: Callable[[str], object], texts: Sequence[str]) -> list[float]:
-    """Ask everything and return the sorted milliseconds, the first few left out."""
+Times = list[tuple[float, float]]
+
+
+def timed(ask: Callable[[str], object], texts: Sequence[str]) -> Times:
+    """Ask everything and return the milliseconds of clock and processor, without the first few."""
     took = []
     for text in texts:
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         ask(text)
-        took.append((time.perf_counter() - start) * 1000)
-    return sorted(took[WARM:])
+        took.append((1000 * (time.perf_counter() - start), 1000 * (time.process_time() - busy)))
+    return took[WARM:]
 
 
-def shown(took: Sequence[float]) -> str:
+def shown(took: Times) -> str:
     """Write the quantiles."""
-    return " / ".join(f"{took[int(len(took) * part)]:.2f}" for part in (0.5, 0.95, 0.99))
+    clock, processor = (sorted(column) for column in zip(*took, strict=True))
+    parts = [f"{quantile(clock, at):.2f} ({quantile(processor, at):.2f})" for at in QUANTILES]
+    return " / ".join(parts)
+
+
+def quantile(took: Sequence[float], part: float) -> float:
+    """Return what so large a part does not exceed."""
+    return took[int(len(took) * part)]
 
 
 def memory() -> float:
@@ -110,51 +130,68 @@ def memory() -> float:
     return int(fields["RssAnon"].split()[0]) / 1024
 
 
-def measure(real: Sequence[dict[str, Any]], size: int, folder: Path) -> None:
-    """Build, open and ask one size."""
-    texts = requests(real)
+def build(real: Sequence[dict[str, Any]], size: int, folder: Path) -> None:
+    """Build the index of one size, and the bare table."""
     runner = asyncio.Runner()
     index = runner.run(TantivyIndex.open(folder / "search"))
-    start = time.perf_counter()
+    start, position = time.perf_counter(), 0
     every = entries(real, size)
-    position = 0
     while batch := [Put(entry) for entry in itertools.islice(every, BATCH)]:
         position += len(batch)
         runner.run(index.apply(batch, position))
+    one = time.perf_counter()
+    for number in range(WARM):
+        changed = replace(batch_entry(real, number), description=f"Changed {number} times")
+        runner.run(index.apply([Put(changed)], position + number + 1))
+    built, each = one - start, (time.perf_counter() - one) / WARM
     runner.run(index.close())
-    built = time.perf_counter() - start
-    before = memory()
-    start = time.perf_counter()
+    bare(real, size, folder / "bare.db")
+    disk = sum(path.stat().st_size for path in (folder / "search").rglob("*")) / size
+    print(f"{size:>9,}  built in {built:.0f} s, {disk:,.0f} B a package on disk;", end=" ")
+    print(f"one more in {1000 * each:.0f} ms", flush=True)
+
+
+def batch_entry(real: Sequence[dict[str, Any]], number: int) -> Entry:
+    """Return one of the packages again."""
+    return next(itertools.islice(entries(real, number + 1), number, None))
+
+
+def measure(real: Sequence[dict[str, Any]], size: int, folder: Path) -> None:
+    """Open and ask one size."""
+    texts = requests(real)
+    runner = asyncio.Runner()
+    runner.run(TantivyIndex.open(None))  # what is loaded once, whatever the size
+    before, start = memory(), time.perf_counter()
     index = runner.run(TantivyIndex.open(folder / "search"))
     runner.run(index.search(Query(text="deploy a service")))
     opened = time.perf_counter() - start
     hybrid = timed(lambda text: runner.run(index.search(Query(text=text))), texts)
+    kept = (memory() - before) * 1024 * 1024 / size
     at_once = runner.run(together(index, texts))
-    beside = timed(bare(real, size, folder / "bare.db"), texts)
+    beside = timed(asking(folder / "bare.db"), texts)
+    ratio = [quantile(sorted(clock for clock, _ in took), 0.5) for took in (hybrid, beside)]
     print(
-        f"{size:>9,}  built {built:.1f} s, opened and asked {opened:.2f} s,"
-        f" {(memory() - before) * 1024 * 1024 / size:.0f} B a package\n"
-        f"{'':11}p50/p95/p99 ms: hybrid {shown(hybrid)}; {CALLERS} at once {shown(at_once)};"
-        f" bare FTS5 {shown(beside)};"
-        f" ratio of p50 {hybrid[len(hybrid) // 2] / beside[len(beside) // 2]:.2f}",
+        f"{'':11}opened and asked in {opened:.2f} s, {kept:.0f} B of memory a package\n"
+        f"{'':11}p50 / p95 / p99 in ms: {shown(hybrid)}; {CALLERS} at once {shown(at_once)}\n"
+        f"{'':11}bare FTS5: {shown(beside)}; the hybrid takes {ratio[0] / ratio[1]:.2f} of its p50",
         flush=True,
     )
     runner.run(index.close())
 
 
-async def together(index: TantivyIndex, texts: Sequence[str]) -> list[float]:
-    """Ask with many callers at once and return the sorted milliseconds of an answer."""
+async def together(index: TantivyIndex, texts: Sequence[str]) -> Times:
+    """Ask with many callers at once and return the milliseconds of an answer."""
     waiting = iter(texts)
-    took: list[float] = []
+    took: Times = []
 
     async def caller() -> None:
         for text in waiting:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             await index.search(Query(text=text))
-            took.append((time.perf_counter() - start) * 1000)
+            took.append((1000 * (time.perf_counter() - start), 1000 * (time.process_time() - busy)))
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    return sorted(took[WARM:])
+    return took[WARM:]
 
 
 def main() -> None:
@@ -162,14 +199,19 @@ def main() -> None:
     given = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     given.add_argument("--sizes", type=int, nargs="+", default=[1000, 20_000, 100_000])
     given.add_argument("--skills", type=Path, default=SKILLS)
+    given.add_argument("--step", choices=["build", "ask"], help="one step, in FOLDER")
+    given.add_argument("--folder", type=Path)
     arguments = given.parse_args()
-    real = skills(arguments.skills)
+    if arguments.step:
+        step = build if arguments.step == "build" else measure
+        step(skills(arguments.skills), arguments.sizes[0], arguments.folder)
+        return
     for size in arguments.sizes:
-        folder = Path(tempfile.mkdtemp())
-        try:
-            measure(real, size, folder)
-        finally:
-            shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory() as folder:
+            for step in ("build", "ask"):
+                said = ["--sizes", str(size), "--skills", str(arguments.skills)]
+                command = [sys.executable, __file__, *said, "--step", step, "--folder", folder]
+                subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

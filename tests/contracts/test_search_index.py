@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,61 @@ async def test_pages_of_a_search_join_without_gap_or_repetition(index: SearchInd
     assert {page.total for page in pages} == {25}
 
 
+@pytest.mark.parametrize("text", ["", "equal words"])
+async def test_a_page_begins_behind_what_was_seen_whatever_came_or_went(
+    index: SearchIndex, text: str
+) -> None:
+    await index.apply([package(f"acme/p{n:02}", "equal words") for n in range(0, 40, 2)], 1)
+    every = await keys(index, text)
+    assert len(every) == 20
+    await index.apply([package("acme/p00x"), Remove(every[4]), Remove(every[5])], 2)
+    assert await keys(index, text, limit=10, offset=10, after=every[9]) == every[10:]
+    gone = await keys(index, text, limit=100, offset=10, after=every[4])
+    assert gone == (await keys(index, text))[10:]
+
+
+async def test_publishers_and_what_is_verified_narrow_hits_and_total(index: SearchIndex) -> None:
+    entries = [replace(change.entry, verified=n % 2 == 0) for n, change in enumerate(SHELF)]
+    await index.apply([Put(entry) for entry in entries], 1)
+    for text in ("", "tokens"):
+        every = await keys(index, text)
+        theirs = [key for key in every if key.startswith("acme/")]
+        assert await keys(index, text, publishers=frozenset({"acme", "nobody"})) == theirs
+        sure = [entry.key for entry in entries if entry.verified]
+        assert await keys(index, text, include_unverified=False) == [k for k in every if k in sure]
+
+
+@pytest.mark.parametrize("text", ["", "tokens"])
+async def test_facets_count_what_the_asker_finds_and_nothing_else(
+    index: SearchIndex, text: str
+) -> None:
+    await index.apply(SHELF, 1)
+    assert (await index.search(Query(text=text))).facets == {}
+    for visible in (frozenset[str](), frozenset({"acme"})):
+        query = Query(text=text, namespaces_visible=visible, facets=True, limit=1)
+        found = await index.search(query)
+        kinds, tags = found.facets["kind"], found.facets["tag"]
+        assert sum(kinds.values()) == found.total
+        assert sum(found.facets["publisher"].values()) == found.total
+        assert found.facets["verified"] == {"false": found.total}
+        assert tags["security"] == (3 if visible else 2)
+        narrow = await index.search(replace(query, kinds=frozenset({Kind.TOOL})))
+        assert narrow.facets["kind"] == {"tool": 1}
+
+
+async def test_pairs_are_what_says_the_same_and_the_asker_may_see(index: SearchIndex) -> None:
+    text = "Extracts tables from scanned invoices and writes them into a spreadsheet"
+    twins = [package(f"acme/{n}", text) for n in ("invoices", "invoices-two")]
+    hidden = package("acme/invoices-three", text, private=True)
+    await index.apply([*SHELF, *twins, hidden], 1)
+    found = await index.pairs(Query(limit=10), 0.8)
+    assert [{pair.one, pair.other} for pair in found] == [{"acme/invoices", "acme/invoices-two"}]
+    assert found[0].similarity > 0.8
+    every = await index.pairs(Query(namespaces_visible=None, limit=10), 0.8)
+    assert len(every) == 3
+    assert await index.pairs(Query(kinds=frozenset({Kind.TOOL})), 0.8) == []
+
+
 async def test_wild_limits_are_clamped(index: SearchIndex) -> None:
     await index.apply(SHELF, 1)
     assert len((await index.search(Query(limit=-1, offset=-(10**30)))).hits) == 1
@@ -340,6 +396,12 @@ HOSTILE = (
     "\n\t ",
     "the of and",
     "NaN null [] {}",
+    "(a+)+$",
+    f"{'a' * 40}!{'.*' * 20}",
+    "[" * 300,
+    "(?:x" * 100,
+    "a{1,9999}{1,9999}",
+    "../" * 30,
 )
 
 

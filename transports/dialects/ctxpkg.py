@@ -298,8 +298,7 @@ def _catalog_document(found: Sequence[Summary]) -> Answer:
 
 
 async def _search(registry: Registry, text: str, kind: Kind | None, caller: Caller) -> Answer:
-    await registry.indexer.catch_up()
-    found = await registry.index.search(
+    found = await registry.indexer.search(
         Query(
             text=text,
             kinds=frozenset([kind]) if kind else frozenset(),
@@ -309,8 +308,10 @@ async def _search(registry: Registry, text: str, kind: Kind | None, caller: Call
             offset=0,
         )
     )
-    packages = await registry.packages.by_id([int(hit.key) for hit in found.hits])
-    hits = [packages[int(hit.key)] for hit in found.hits if int(hit.key) in packages]
+    # What comes near without serving the query is no result here, where nothing could say so.
+    fitting = found.hits if found.fits else ()
+    packages = await registry.packages.by_id([int(hit.key) for hit in fitting])
+    hits = [packages[int(hit.key)] for hit in fitting if int(hit.key) in packages]
     results = [_item(package) for package in hits if package.latest and not package.private]
     return _lasting({"count": len(results), "query": text, "results": results}, PACKAGE_FRESH)
 

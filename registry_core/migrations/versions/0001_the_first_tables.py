@@ -244,6 +244,17 @@ def upgrade() -> None:
             "package_id", "precedence", name=op.f("uq_releases_package_id_precedence")
         ),
     )
+    op.create_table(
+        "downloads",
+        sa.Column("package_id", sa.Integer(), nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["package_id"], ["packages.id"], name=op.f("fk_downloads_package_id")
+        ),
+        sa.PrimaryKeyConstraint("package_id", "hour", name=op.f("pk_downloads")),
+    )
+    op.create_index("ix_downloads_hour", "downloads", ["hour"], unique=False)
     op.create_index("ix_releases_sha256", "releases", ["sha256"], unique=False)
     op.create_index(
         "ix_releases_withheld",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.search.excerpt import WINDOW, plain, window
+from registry_core.names import Kind
+from registry_core.search import Entry
+from registry_core.search.excerpt import WINDOW, plain, why, window
 
 
 @pytest.mark.parametrize("at", [0, 1, 100, 140, 500, 995])
@@ -30,3 +32,12 @@ def test_a_short_text_is_shown_whole() -> None:
 
 def test_plain_text_has_no_control_or_direction_characters() -> None:
     assert plain("a\x00\tb\u202e\u2066c\n\n d\x7f") == "a b c d"
+
+
+def test_the_snippet_is_the_passage_with_most_of_what_was_asked() -> None:
+    filler = "Nothing to see in this sentence. " * 30
+    body = f"Rotates things. {filler}Rotates the certificates of a cluster. {filler}Rotates."
+    entry = Entry(key="k", name="n", kind=Kind.SKILL, namespace="a", description="Rota", body=body)
+    matched, snippet = why(entry, {"rotat": 1.0, "certif": 2.0, "cluster": 2.0}, "")
+    assert matched == ("body",)
+    assert "certificates of a cluster" in snippet

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from registry_core.search.terms import name_terms, spot, text_terms
+from registry_core.search.terms import first_places, folded, name_terms, places, text_terms
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,13 @@ def test_terms_hold_no_syntax_of_a_query() -> None:
     assert not [term for term in name_terms(every) if re.search(r'[\s"*^:(){}+-]', term)]
 
 
-def test_the_place_of_a_wanted_term_is_where_its_word_begins() -> None:
-    assert spot("They were Deploying", frozenset({"deploi"})) == 10
-    assert spot("nothing", frozenset({"deploi"})) is None
-    assert spot("nothing", frozenset()) is None
+def test_wanted_terms_are_found_where_their_words_begin() -> None:
+    text = "They were Deploying; redeploy, deployed"
+    assert first_places(text, folded(text), ["deploi", "depot"]) == {"deploi": 10}
+    assert list(places(folded(text), "deploi")) == [10, 31]
+
+
+def test_wanted_terms_are_found_under_accents_and_in_scripts_without_blanks() -> None:
+    text = "Très éprouvée"
+    assert first_places(text, folded(text), text_terms("éprouvée")) == {"eprouve": 5}
+    assert first_places("支持数据库", "支持数据库", ["数据", "据库"]) == {"数据": 2, "据库": 3}
