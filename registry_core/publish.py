@@ -209,6 +209,7 @@ def _new_release(rehearsed: Published) -> NewRelease:
             "author": candidate.author,
             "license": candidate.license,
             "tags": list(candidate.tags),
+            "category": candidate.category,
             "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
             "powers": {name: value for name, value in asdict(candidate.powers).items() if value},
             "outcome": "warned" if warned else "passed",

@@ -53,11 +53,66 @@ metadata = MetaData(
     }
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("handle", String(32), nullable=False, unique=True),  # a namespace of that name is its
+    Column("display_name", String(100), nullable=False),
+    Column("avatar_url", Text, nullable=False),
+    Column("bio", Text, nullable=False),
+    Column("website", Text, nullable=False),
+    Column("email", String(254), unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("provider", String(16), primary_key=True),
+    Column("subject", String(254), primary_key=True),  # what the provider never gives twice
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("handle", String(100), nullable=False),  # there, when it was last seen
+    Column("linked_at", Moment, nullable=False),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("handle", String(32), nullable=False, unique=True),  # a namespace of that name is its
+    Column("display_name", String(100), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+team_members = Table(
+    "team_members",
+    metadata,
+    Column("team_id", ForeignKey("teams.id"), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True, index=True),
+    Column("role", String(8), nullable=False),  # read, write, admin
+    Column("since", Moment, nullable=False),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of the state
+    Column("purpose", String(16), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("then_to", Text, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("used_at", Moment),
+)
+
 namespaces = Table(
     "namespaces",
     metadata,
     Column("name", String(32), primary_key=True),
     Column("created_at", Moment, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), index=True),  # its owner; or
+    Column("team_id", ForeignKey("teams.id"), index=True),  # the team; neither: the registry's
 )
 
 tokens = Table(
@@ -66,11 +121,13 @@ tokens = Table(
     Column("id", String(16), primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
     Column("namespace", ForeignKey("namespaces.name"), index=True),
+    Column("account_id", ForeignKey("accounts.id"), index=True),
     Column("scopes", JSON, nullable=False),  # with those of its role
     Column("role", String(16), nullable=False),
     Column("workspaces", JSON),  # null: any
     Column("label", String(100), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
     Column("revoked_at", Moment),
 )
 
@@ -98,6 +155,9 @@ packages = Table(
     Column("latest_id", Integer),  # no foreign key: each table would then need the other first
     Column("release_count", Integer, nullable=False, default=0),
     Column("downloads", Integer, nullable=False, default=0),
+    Column("runs", Integer, nullable=False, default=0),
+    Column("successes", Integer, nullable=False, default=0),  # of the runs
+    Column("stars", Integer, nullable=False, default=0),
     Column("channels", JSON, nullable=False, default=dict),  # name -> release id
     Column("deprecated", Text),  # why; null: it is not
     Column("replacement", String(100)),
@@ -120,6 +180,7 @@ releases = Table(
     Column("author", Text, nullable=False),
     Column("license", Text, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("category", String(32), nullable=False),
     Column("dependencies", JSON, nullable=False),
     Column("powers", JSON, nullable=False),
     Column("outcome", String(8), nullable=False),  # passed or warned, of the report
@@ -151,6 +212,24 @@ release_details = Table(
     Column("body", Text, nullable=False),  # what search reads, bounded
     Column("report", JSON, nullable=False),  # the newest
     Column("rules", String(64), nullable=False, index=True),  # the rule sets it went by
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False, index=True),  # since 1970
+    Column("downloads", Integer, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+)
+
+stars = Table(
+    "stars",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True, index=True),
+    Column("at", Moment, nullable=False),
 )
 
 reports = Table(

@@ -48,6 +48,9 @@ class Limits:
     """Requests that may come at once after a pause."""
     calls_per_minute: int = 100
     knowledge_per_minute: int = 60
+    agentx_per_minute: int = 60
+    agentx_account_per_minute: int = 120
+    agentx_publishes_per_hour: int = 10
     in_flight: int = 32
     in_flight_total: int = 512
     streams: int = 5

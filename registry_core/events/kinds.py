@@ -52,6 +52,14 @@ class EventKind(StrEnum):
     """Stored bytes were checked again."""
     NAMESPACE_CLAIMED = "namespace_claimed"
     """A namespace has an owner now."""
+    NAMESPACE_GIVEN = "namespace_given"
+    """A namespace has another owner."""
+    ACCOUNT_CHANGED = "account_changed"
+    """An account was disabled, or may act again."""
+    MEMBER_CHANGED = "member_changed"
+    """Somebody has another role in a team, or none."""
+    PACKAGE_STARRED = "package_starred"
+    """Somebody likes a package, or does not any more."""
     TOKEN_MINTED = "token_minted"  # noqa: S105 - the name of an event
     """A token was made; the event has its id and never the token."""
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event

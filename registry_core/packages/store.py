@@ -9,10 +9,10 @@ in the same transaction, with their events (`_act`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, false, insert, or_, select, true, update
+from sqlalchemy import bindparam, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from registry_core import keyring
@@ -123,7 +123,7 @@ class Packages:
             .order_by(packages.c.namespace, packages.c.name)
         )
         async with self._journal.database.read() as connection:
-            return [_summary(row) for row in await connection.execute(statement)]
+            return [summary(row) for row in await connection.execute(statement)]
 
     async def page(
         self, caller: Caller, kind: Kind, *, after: PackageName | None, limit: int
@@ -140,7 +140,7 @@ class Packages:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return [(_summary(row), Details(tuple(row.files), row.readme, "", {})) for row in rows]
+        return [(summary(row), Details(tuple(row.files), row.readme, "", {})) for row in rows]
 
     async def by_id(self, ids: Sequence[int]) -> Mapping[int, Summary]:
         """Return packages with their latest releases by id, whoever may see them."""
@@ -150,7 +150,7 @@ class Packages:
             .where(packages.c.id.in_(ids))
         )
         async with self._journal.database.read() as connection:
-            found = [_summary(row) for row in await connection.execute(statement)]
+            found = [summary(row) for row in await connection.execute(statement)]
         return {package.id: package for package in found}
 
     async def details(self, release: Release) -> Details:
@@ -170,7 +170,7 @@ class Packages:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return {row[0]: (_summary(row), row.body) for row in rows}
+        return {row[0]: (_shelved(summary(row)), row.body) for row in rows}
 
     async def admit(self, claim: Claim, caller: Caller) -> Package | None:
         """Say whether the caller may publish this version now, without writing anything.
@@ -364,24 +364,6 @@ class Packages:
 
         return await self._journal.write(work)
 
-    async def count_downloads(self, counts: Mapping[tuple[int, int], int]) -> None:
-        """Add to the downloads of (package id, release id)."""
-
-        async def work(connection: AsyncConnection) -> None:
-            for (package_id, release_id), count in counts.items():
-                await connection.execute(
-                    update(packages)
-                    .where(packages.c.id == package_id)
-                    .values(downloads=packages.c.downloads + count)
-                )
-                await connection.execute(
-                    update(releases)
-                    .where(releases.c.id == release_id)
-                    .values(downloads=releases.c.downloads + count)
-                )
-
-        await self._journal.database.write(work)
-
     async def _decide(
         self, name: PackageName, version: Version, state: State, reason: str, caller: Caller
     ) -> Release:
@@ -533,7 +515,7 @@ def _exists(name: PackageName, version: Version, state: State = State.RELEASED) 
 def _visible_to(caller: Caller) -> ColumnElement[bool]:
     if caller.owner:
         return true()
-    mine = packages.c.namespace.in_(caller.namespaces) if caller.has(Scope.READ) else false()
+    mine = packages.c.namespace.in_(caller.readable)
     return or_(packages.c.visibility == Visibility.PUBLIC.value, mine)
 
 
@@ -733,6 +715,9 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "updated_at": mine["updated_at"],
         "release_count": mine["release_count"],
         "downloads": mine["downloads"],
+        "runs": mine["runs"],
+        "successes": mine["successes"],
+        "stars": mine["stars"],
         "deprecated": mine["deprecated"],
         "replacement": mine["replacement"],
     }
@@ -744,8 +729,18 @@ def _waiting(row: Row[Any]) -> Waiting:
     return Waiting(head["name"], head["kind"], release, row.report)
 
 
-def _summary(row: Row[Any]) -> Summary:
+def summary(row: Row[Any]) -> Summary:
+    """Read a package with its latest release: the columns of `packages`, then of `releases`."""
     return Summary(**_head(row), latest=_release(row))
+
+
+def _shelved(package: Summary) -> Summary:
+    """Let a package be found by its category as by a tag."""
+    release = package.latest
+    if release is None or not release.category:
+        return package
+    tags = tuple(dict.fromkeys([*release.tags, release.category]))
+    return replace(package, latest=replace(release, tags=tags))
 
 
 def _release(row: Row[Any]) -> Release | None:
