@@ -158,6 +158,15 @@ def read_entries(entries: tuple[Entry, ...]) -> Candidate:
     return _candidate(entries, archives.write_tar_gz(entries), "application/gzip")
 
 
+def tarball(candidate: Candidate) -> bytes:
+    """Return an agent as a tar.gz: as it was uploaded, or the same one each time it is made."""
+    if candidate.media_type == "application/gzip":
+        return candidate.artifact
+    return archives.write_tar_gz(
+        tuple(Entry(file.path, file.data, file.executable) for file in candidate.files)
+    )
+
+
 def manifest_of(files: Sequence[File]) -> dict[str, Any]:
     """Return the manifest of an agent of these files, complete. Raises InvalidPackage."""
     return complete(_manifest({file.path: file.text for file in files}))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import func, select, true, tuple_
 
 from registry_core.formats import Visibility
 from registry_core.packages.store import summary
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from registry_core.events.journal import Journal
-    from registry_core.names import Kind
+    from registry_core.names import Kind, PackageName
     from registry_core.packages import Summary
 
 
@@ -71,6 +71,20 @@ class Shelves:
         async with self._journal.database.read() as connection:
             rows = [summary(row) for row in await connection.execute(found)]
             return Page(rows, int((await connection.execute(total)).scalar_one()))
+
+    async def named(self, names: Sequence[PackageName]) -> Mapping[PackageName, Summary]:
+        """Return the public packages of these names that there are."""
+        wanted = tuple_(packages.c.namespace, packages.c.name).in_(
+            [(n.namespace, n.name) for n in names]
+        )
+        statement = (
+            select(packages, releases)
+            .join(releases, releases.c.id == packages.c.latest_id)
+            .where(wanted, packages.c.visibility == Visibility.PUBLIC.value)
+        )
+        async with self._journal.database.read() as connection:
+            found = [summary(row) for row in await connection.execute(statement)]
+        return {package.name: package for package in found}
 
     async def categories(self, kind: Kind) -> Mapping[str, int]:
         """Count the packages of each category that has any."""
