@@ -40,6 +40,7 @@ no limit (`transports.limits` has them with their defaults):
     CTXMCP_AGENTX_PER_MINUTE     requests to agentx's API of one address without a token
     CTXMCP_AGENTX_ACCOUNT_PER_MINUTE   of one account
     CTXMCP_AGENTX_PUBLISHES_PER_HOUR   releases of one account through it
+    CTXMCP_PATCHCAT_RUNS_PER_DAY runs of one contributor's tools that count, of one address
     CTXMCP_TIMEOUT               seconds until an answer begins
     CTXMCP_BODY_SECONDS          seconds that a trickling body is waited for
     CTXMCP_HEAD_SECONDS          seconds for the head of a request
@@ -257,6 +258,7 @@ _LIMITS = {
     "CTXMCP_AGENTX_PER_MINUTE": "agentx_per_minute",
     "CTXMCP_AGENTX_ACCOUNT_PER_MINUTE": "agentx_account_per_minute",
     "CTXMCP_AGENTX_PUBLISHES_PER_HOUR": "agentx_publishes_per_hour",
+    "CTXMCP_PATCHCAT_RUNS_PER_DAY": "patchcat_runs_per_day",
     "CTXMCP_TIMEOUT": "timeout",
     "CTXMCP_BODY_SECONDS": "body_seconds",
     "CTXMCP_HEAD_SECONDS": "head_seconds",

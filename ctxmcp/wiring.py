@@ -22,7 +22,9 @@ from registry_core.packages.popular import Popular
 from registry_core.packages.rescans import Rescans
 from registry_core.packages.shelves import Shelves
 from registry_core.packages.store import Packages
+from registry_core.packages.toolbox import Toolbox
 from registry_core.packages.uses import Uses
+from registry_core.proposals import Proposals
 from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.fts5 import Fts5Index
@@ -61,7 +63,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
         recorder = Recorder(journal)
         stack.push_async_callback(recorder.close)
         packages = Packages(journal, trust.weigh)
-        uses = Uses(journal)
+        uses, toolbox = Uses(journal), Toolbox(journal)
         usage = Usage(uses)
         stack.push_async_callback(usage.close)
         accounts, tokens = Accounts(journal), Tokens(journal)
@@ -71,6 +73,8 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             packages=packages,
             shelves=Shelves(journal),
             uses=uses,
+            toolbox=toolbox,
+            proposals=Proposals(journal, toolbox),
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
             rescans=Rescans(journal, trust.weigh),

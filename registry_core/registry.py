@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from registry_core.packages.rescans import Rescans
     from registry_core.packages.shelves import Shelves
     from registry_core.packages.store import Packages
+    from registry_core.packages.toolbox import Toolbox
     from registry_core.packages.uses import Uses
+    from registry_core.proposals import Proposals
     from registry_core.reader import Reader
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
@@ -44,6 +46,8 @@ class Registry:
     packages: Packages
     shelves: Shelves
     uses: Uses
+    toolbox: Toolbox
+    proposals: Proposals
     popular: Popular
     advisories: Advisories
     rescans: Rescans

@@ -232,6 +232,33 @@ stars = Table(
     Column("at", Moment, nullable=False),
 )
 
+tool_names = Table(
+    "tool_names",
+    metadata,
+    Column("name", String(64), primary_key=True),  # as packages spell it
+    Column("namespace", ForeignKey("namespaces.name"), nullable=False),
+)
+
+proposals = Table(
+    "proposals",  # that two tools be made one
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tool_a", String(100), nullable=False),
+    Column("version_a", String(64), nullable=False),
+    Column("tool_b", String(100), nullable=False),
+    Column("version_b", String(64), nullable=False),
+    Column("similarity", Float, nullable=False),
+    Column("status", String(24), nullable=False, index=True),
+    Column("runner", String(100)),  # who is at it
+    Column("manifest_yaml", Text),
+    Column("source_sha256", String(64)),
+    Column("failure_reason", Text),
+    Column("runner_log_sha256", String(64)),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("tool_a", "tool_b"),
+)
+
 reports = Table(
     "reports",  # of releases that were scanned again: every report, also the first
     metadata,

@@ -25,7 +25,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from registry_core.callers import Caller, Scope
-from registry_core.errors import Invalid, Unauthenticated, Unavailable
+from registry_core.errors import Expired, Invalid, Unavailable
 from registry_core.schema import sign_ins
 from registry_core.tokens import Grant
 
@@ -128,7 +128,11 @@ class SignIn:
         )
 
     async def finish(self, what: Pass, *, state: str, code: str) -> SignedIn:
-        """End an attempt. Raises Unauthenticated, and Unavailable where the provider is silent."""
+        """End an attempt.
+
+        Raises Expired, Unauthenticated where the provider does not take the code, and Unavailable
+        where it is silent.
+        """
         provider = self._configured()
         attempt = await self._used(what, state)
         try:
@@ -175,7 +179,7 @@ class SignIn:
 
         attempt = await self._journal.database.write(work)
         if attempt is None:
-            raise Unauthenticated(
+            raise Expired(
                 "this sign-in is unknown, over or too old", hint="Sign in again from the start."
             )
         return attempt

@@ -35,7 +35,7 @@ from registry_core.callers import (
     Scope,
     with_included,
 )
-from registry_core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from registry_core.errors import Conflict, Expired, Invalid, NotFound, Unauthenticated
 from registry_core.events import EPOCH, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
@@ -185,7 +185,7 @@ class Tokens:
         """Say who holds this token. Raises Unauthenticated where it opens nothing."""
         held = await self._holder(text)
         if held.until is not None and held.until <= self._journal.now():
-            raise Unauthenticated("the token has expired", hint="Sign in again, or make another.")
+            raise Expired("the token has expired", hint="Sign in again, or make another.")
         return held.caller
 
     async def _holder(self, text: str) -> _Held:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from registry_core.errors import RegistryError
     from transports.limits import Limits, Window
@@ -60,6 +60,8 @@ class Api:
     """What its OpenAPI document says beyond its routes."""
     most_body: Sequence[tuple[str, int]] = ()
     windows: Callable[[Limits], Sequence[Window]] = field(default=lambda _: ())
+    shared: str = ""
+    """What is below this path may be used by pages of anywhere, which come without cookies."""
 
     @property
     def prefix(self) -> str:
@@ -68,13 +70,13 @@ class Api:
 
     def mount(self) -> Mount:
         """Return its routes, and its OpenAPI document, under its prefix."""
-        routes = [*self.routes, Route("/openapi.json", self._document)]
+        routes = [Route("/openapi.json", self._document), *self.routes]
         return Mount(self.prefix, app=Router(routes, redirect_slashes=False))
 
     async def _document(self, request: Request) -> Response:
         """Describe this API."""
-        mounted: str = request.scope[_MOUNTED]
-        described = openapi.foreign(self.describe(), self.routes, version("ctxmcp"), mounted)
+        routes = filter(_is_described, self.routes)
+        described = openapi.foreign(self.describe(), routes, version("ctxmcp"), mounted(request))
         return Response(refusals.encode(described), media_type="application/json")
 
 
@@ -98,12 +100,14 @@ class Addressing:
         for route in native:
             self._native[_head(route.path)].append(route)
         for api in apis:
-            for route in api.routes:
+            for route in filter(_is_described, api.routes):
                 self._foreign[_head(route.path)].append((route, api))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self._address(scope)
+            if is_shared(scope):
+                send = _shared(send)
         await self._app(scope, receive, send)
 
     def _address(self, scope: Scope) -> None:
@@ -143,15 +147,27 @@ def api_of(scope: Scope) -> Api | None:
     return found
 
 
+def is_shared(scope: Scope) -> bool:
+    """Whether pages of anywhere may use what a request is for."""
+    api = api_of(scope)
+    return bool(api and api.shared and scope["path"].startswith(api.prefix + api.shared))
+
+
+def mounted(request: Request) -> str:
+    """Return what stands before the paths of its API for the client of a request."""
+    before: str = request.scope[_MOUNTED]
+    return before
+
+
 def address(request: Request, path: str, base_url: str) -> str:
     """Return where a client finds a path of the API that its request is for.
 
     `base_url` is where the registry is reached; without one, and on a host of the API's own, it is
     the address that the client has used.
     """
-    mounted = request.scope[_MOUNTED]
+    before = mounted(request)
     here = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    return f"{base_url if base_url and mounted else here}{mounted}{path}"
+    return f"{base_url if base_url and before else here}{before}{path}"
 
 
 def read_hosts(text: str, known: Iterable[str]) -> dict[str, str]:
@@ -173,6 +189,20 @@ def _spell(scope: Scope, api: Api, path: str, *, mounted: str) -> None:
     scope["path"] = path
     scope[_API] = api
     scope[_MOUNTED] = mounted
+
+
+def _is_described(route: Route) -> bool:
+    return route.include_in_schema
+
+
+def _shared(send: Send) -> Send:
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), (b"access-control-allow-origin", b"*")]
+            message["headers"] = headers
+        await send(message)
+
+    return telling
 
 
 def _head(path: str) -> str:

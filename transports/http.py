@@ -39,8 +39,8 @@ from registry_core.names import shown
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
-from transports.apis import Addressing, api_of
-from transports.dialects import agentx, ctxpkg, leanctx, osv, quarantine, tlog
+from transports.apis import Addressing, api_of, is_shared
+from transports.dialects import agentx, ctxpkg, leanctx, osv, patchcat, tlog
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -77,16 +77,12 @@ CLOSED = Below("/v1", "/mcp")
 AUDITED = Below("/v1/tools/call", "/mcp")
 """Where whoever is turned away stands in the audit log."""
 
-APIS = (agentx.API,)
+APIS = (agentx.API, patchcat.API)
 """The foreign APIs: to add one, write a module with an `Api`, and its name here."""
 
 _BODIES = [
     *((api.prefix + path, most) for api in APIS for path, most in api.most_body),
-    *(
-        row
-        for dialect in (ctxpkg, leanctx, quarantine, tlog, mcp_http)
-        for row in dialect.MOST_BODY
-    ),
+    *(row for dialect in (ctxpkg, leanctx, tlog, mcp_http) for row in dialect.MOST_BODY),
 ]
 
 _log = logging.getLogger(__name__)
@@ -115,7 +111,7 @@ def create_app(
         try:
             async with mcp() if mcp else nullcontext() as endpoint:
                 yield {
-                    "opened": Opened(registry, answers, streams, meter, tally, toolsets),
+                    "opened": Opened(registry, answers, streams, meter, tally, toolsets, limits),
                     **mcp_http.state(endpoint),
                 }
         finally:
@@ -127,7 +123,6 @@ def create_app(
         *leanctx.routes(),
         *ctxpkg.routes(),
         *osv.routes(),
-        *quarantine.routes(),
         *tlog.routes(),
         *mcp_http.routes(),
     ]
@@ -157,7 +152,7 @@ def _guards(access: Access, limits: Limits, meter: Meter) -> list[Middleware]:
         Middleware(Patience, grace=limits.body_seconds),
         Middleware(Authenticate, access=access),
         Middleware(RateLimit, buckets=buckets, asker=bearer, closed=CLOSED, refuse=_refuse),
-        Middleware(HostCheck, access=access, refuse=_refuse),
+        Middleware(HostCheck, access=access, shared=is_shared, refuse=_refuse),
         Middleware(InFlight, crowds=limits.crowds, key=_key, refuse=_refuse),
         Middleware(Deadline, seconds=limits.timeout, exempt=MCP, refuse=_refuse),
         Middleware(LoopbackOrToken, paths=CLOSED, audited=AUDITED, refuse=_refuse),

@@ -69,6 +69,8 @@ class Limits:
     agentx_per_minute: int = 60
     agentx_account_per_minute: int = 120
     agentx_publishes_per_hour: int = 10
+    patchcat_runs_per_day: int = 10
+    """Runs of one contributor's tools that count, of one address; more are taken and forgotten."""
     in_flight: int = 32
     in_flight_total: int = 512
     streams: int = 5

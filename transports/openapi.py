@@ -584,10 +584,6 @@ ROWS: Mapping[str, Row] = {
     "POST /api/v1/packages/{ns}/{name}/{version}/unyank": Row(
         answer=_object("unyanked", unyanked=_text())
     ),
-    "POST /v1/quarantine/summarize": Row(
-        body=_object("text", text=_text()),
-        answer=_object("summary flags", summary=_text(), flags=_list(_text())),
-    ),
     "GET /api/v1/osv/index.json": Row(
         answer=_object("advisories", advisories=_list(_object("id modified", id=_text())))
     ),

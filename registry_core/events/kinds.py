@@ -60,6 +60,8 @@ class EventKind(StrEnum):
     """Somebody has another role in a team, or none."""
     PACKAGE_STARRED = "package_starred"
     """Somebody likes a package, or does not any more."""
+    PROPOSAL_CHANGED = "proposal_changed"
+    """A proposal to make two tools one went a step on."""
     TOKEN_MINTED = "token_minted"  # noqa: S105 - the name of an event
     """A token was made; the event has its id and never the token."""
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event

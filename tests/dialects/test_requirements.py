@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from dialects import requirements, requirements_agentx
+from dialects import requirements, requirements_agentx, requirements_patchcat
 from dialects.requirements import claimed, plain
 
-DOCUMENTS = (requirements, requirements_agentx)
+DOCUMENTS = (requirements, requirements_agentx, requirements_patchcat)
 ALL = {name for document in DOCUMENTS for name in document.REQUIREMENTS}
 
 

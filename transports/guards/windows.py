@@ -38,6 +38,12 @@ def count(scope: Scope, path: str) -> None:
     windows.count(scope, path)
 
 
+def counts_still(scope: Scope, what: str, most: int, seconds: int) -> bool:
+    """Tell whether something may count once more within a time; 0 is no limit."""
+    windows: WindowLimit = scope[_KEY]
+    return not most or windows.counts_still(what, most, seconds)
+
+
 class WindowLimit:
     """Bounds the requests of one asker to some paths."""
 
@@ -90,6 +96,10 @@ class WindowLimit:
                 if left.wait:
                     raise _refusal(window, left)
                 return
+
+    def counts_still(self, what: str, most: int, seconds: int) -> bool:
+        """Count something that is no request to a path."""
+        return self._limiter.hit(RateLimitItemPerSecond(most, seconds, namespace="other"), what)
 
     def _take(self, item: RateLimitItem, key: str) -> Allowance:
         allowed = self._limiter.hit(item, key)

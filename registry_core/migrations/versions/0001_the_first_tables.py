@@ -364,3 +364,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("package_id", "account_id", name=op.f("pk_stars")),
     )
     op.create_index("ix_stars_account_id", "stars", ["account_id"], unique=False)
+
+    op.create_table(
+        "tool_names",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("namespace", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_tool_names_namespace")
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_tool_names")),
+    )
+    op.create_table(
+        "proposals",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tool_a", sa.String(length=100), nullable=False),
+        sa.Column("version_a", sa.String(length=64), nullable=False),
+        sa.Column("tool_b", sa.String(length=100), nullable=False),
+        sa.Column("version_b", sa.String(length=64), nullable=False),
+        sa.Column("similarity", sa.Float(), nullable=False),
+        sa.Column("status", sa.String(length=24), nullable=False),
+        sa.Column("runner", sa.String(length=100), nullable=True),
+        sa.Column("manifest_yaml", sa.Text(), nullable=True),
+        sa.Column("source_sha256", sa.String(length=64), nullable=True),
+        sa.Column("failure_reason", sa.Text(), nullable=True),
+        sa.Column("runner_log_sha256", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proposals")),
+        sa.UniqueConstraint("tool_a", "tool_b", name=op.f("uq_proposals_tool_a_tool_b")),
+    )
+    op.create_index("ix_proposals_status", "proposals", ["status"], unique=False)
