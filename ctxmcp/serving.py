@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from ctxmcp import nightly
 from ctxmcp.wiring import open_registry
 from registry_core.errors import Internal, Invalid, Unavailable
 from transports.access import Access, is_loopback
@@ -59,13 +60,24 @@ async def serve(
             await _refuse_without_tokens(registry, host)
         mcp = Endpoint(registry, toolsets)
         app = create_app(registry, access.answering_also(hosts), limits, mcp.open, toolsets, hosts)
-        async with running(app, host, port, limits) as url:
+        async with running(app, host, port, limits) as url, _every_night(registry):
             sys.stderr.write(f"ctxmcp serves {url} (for ctxpkg clients: {url}/api)\n")
             if host in _ANY and all(name.host in _ANY for name in access.names):
                 sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
             sys.stderr.flush()
             await told_to_stop()
             mcp.end()
+
+
+@asynccontextmanager
+async def _every_night(registry: Registry) -> AsyncIterator[None]:
+    doing = asyncio.create_task(nightly.run(registry), name="nightly")
+    try:
+        yield
+    finally:
+        doing.cancel()
+        with suppress(asyncio.CancelledError):
+            await doing
 
 
 async def _refuse_without_tokens(registry: Registry, host: str) -> None:

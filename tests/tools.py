@@ -37,5 +37,5 @@ async def contribute(served: Served, token: str, **more: Any) -> httpx.Response:
 
 
 async def send(served: Served, token: str, said: Any, text: Any) -> httpx.Response:
-    sent = {"manifest": said, "source": text}
-    return await served.http.post("/patchcat/v1/tools", json=sent, headers=bearing(token))
+    sent = json.dumps({"manifest": said, "source": text})  # which escapes half a character
+    return await served.http.post("/patchcat/v1/tools", content=sent, headers=bearing(token))

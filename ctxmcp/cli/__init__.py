@@ -38,6 +38,8 @@ _PROGRAM = {
     "accept-key": "files",
     "token": "tokens",
     "rescan": "scanning",
+    "account": "accounts",
+    "propose": "accounts",
     "serve": "serving",
     "mcp": "serving",
     "witness": "log",

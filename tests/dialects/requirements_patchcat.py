@@ -10,6 +10,7 @@ REQUIREMENTS: Mapping[str, str] = {
     "patchcat.base": "Base URL (production): https://registry.patch-cat.com",
     "patchcat.envelope": '{ "error": { "code":',
     "patchcat.search": "GET /v1/tools/search?q=<query>&limit=10&include_unverified=false",
+    "patchcat.search.results": '"results": [',
     "patchcat.search.name": '"name": "fetch_url"',
     "patchcat.search.description": '"description": "Fetch a URL',
     "patchcat.search.latest_version": '"latest_version": "1.0.0"',
