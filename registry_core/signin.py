@@ -25,7 +25,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from registry_core.callers import Caller, Scope
-from registry_core.errors import Expired, Invalid, Unavailable
+from registry_core.errors import Expired, Invalid, NotFound, Unavailable
 from registry_core.schema import sign_ins
 from registry_core.tokens import Grant
 
@@ -156,7 +156,7 @@ class SignIn:
 
     def _configured(self) -> Provider:
         if self._provider is None:
-            raise Unavailable(
+            raise NotFound(
                 "nobody can sign in here: no GitHub application is set",
                 hint="Whoever runs the registry sets CTXMCP_GITHUB_CLIENT_ID and its secret.",
             )

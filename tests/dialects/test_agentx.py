@@ -716,7 +716,7 @@ async def test_a_github_that_is_silent_is_said_to_be(signing: tuple[Served, GitH
 
 async def test_without_an_application_it_is_said_that_nobody_can_sign_in(served: Served) -> None:
     response = await begin(served)
-    assert is_a_refusal(response, 503)
+    assert is_a_refusal(response, 404)
     assert "GitHub" in response.json()["error"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from github import SECRET, GitHub, codes
-from registry_core.errors import Invalid, Unauthenticated, Unavailable
+from registry_core.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from registry_core.schema import metadata, sign_ins
 from registry_core.signin import LIFETIME, Pass, is_loopback
 from world import World
@@ -131,7 +131,7 @@ async def test_a_state_that_is_none_begins_nothing(world: World, state: str):
 
 
 async def test_without_an_application_nobody_signs_in(sqlite_world: World):
-    with pytest.raises(Unavailable, match="no GitHub application"):
+    with pytest.raises(NotFound, match="no GitHub application"):
         await sqlite_world.registry.sign_in.begin(AGENTX, redirect_uri=BACK)
 
 
