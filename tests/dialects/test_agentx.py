@@ -475,6 +475,8 @@ async def test_a_star_is_an_accounts_and_counts_once(served: Served, token: str)
     gone = await served.http.delete(f"{AGENT}/star", headers=bearing(token))
     assert gone.json() == {"starred": False, "star_count": 1}
     assert (await served.get(AGENT)).json()["star_count"] == 1
+    reading, _ = await served.world.account("knid", Scope.READ)
+    assert is_a_refusal(await served.http.put(f"{AGENT}/star", headers=bearing(reading)), 403)
     assert is_a_refusal(
         await served.http.put(f"{AGENT}/star", headers=bearing(await served.token())), 403
     )

@@ -589,6 +589,8 @@ async def test_a_proposal_goes_its_way_step_by_step(
         sent = {"status": status, **told}
         return await served.http.post(f"{at}/result", json=sent, headers=bearing(bearer))
 
+    reading, _ = await served.world.account("runner", Scope.READ)
+    assert is_a_refusal(await step(reading, "generating"), 403, "forbidden")
     assert is_a_refusal(await step(runner, "verified"), 403, "forbidden")
     assert is_a_refusal(await step(token, "accepted"), 409, "invalid_transition")
     assert (await step(runner, "generating")).json()["status"] == "generating"

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from registry_core.callers import ANONYMOUS, Scope
-from registry_core.errors import InvalidName, InvalidVersion, NotFound, Unauthenticated
+from registry_core.errors import (
+    Forbidden,
+    InvalidName,
+    InvalidVersion,
+    NotFound,
+    Unauthenticated,
+)
 from registry_core.formats import agent, reading
 from registry_core.names import Kind, PackageName, Version
 from registry_core.operations.changing import Revoke, revoke
@@ -163,6 +169,8 @@ async def unstar(request: Request) -> Response:
 
 async def _star(request: Request, *, starred: bool) -> Response:
     registry, caller = opened(request.scope).registry, await writer(request)
+    if not caller.has(Scope.PUBLISH):
+        raise Forbidden("This token may only read")
     found = await _agent(request)
     number = await registry.uses.star(found, caller, starred=starred)
     return answer({"starred": starred, "star_count": number}, "no-store")

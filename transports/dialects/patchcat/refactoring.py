@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
+from registry_core.callers import Scope
 from registry_core.errors import Conflict, Forbidden, NotFound
 from registry_core.formats import MAX_FILE
 from registry_core.proposals import Status
@@ -66,6 +67,8 @@ async def proposal(request: Request) -> Response:
 async def result(request: Request) -> Response:
     """Say how far a proposal has come."""
     caller, number = await contributor(request), _id(request)
+    if not caller.has(Scope.PUBLISH):
+        raise Refused(403, "forbidden", "this token may only read")
     sent = await body(request, MOST_RESULT)
     status, told = _status(sent.get("status")), _told(sent)
     try:
