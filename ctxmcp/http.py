@@ -66,8 +66,9 @@ class Http:
 
     async def post(self, path: str, body: Mapping[str, Any], *, repeat: bool) -> dict[str, Any]:
         """Return the JSON object that answers `body`; `repeat` says that it changes nothing."""
+        headers = self._headers | {"accept": "application/json"}
         request = self._client.build_request(
-            "POST", urljoin(self.root, path), json=body, headers=self._headers
+            "POST", urljoin(self.root, path), json=body, headers=headers
         )
         return _json(await self._ask(request, repeat=repeat))
 

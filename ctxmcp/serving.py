@@ -7,15 +7,18 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from ctxmcp import nightly
 from ctxmcp.wiring import open_registry
 from registry_core.errors import Internal, Invalid, Unavailable
 from transports.access import Access, is_loopback
+from transports.apis import read_hosts
 from transports.connections import Config
-from transports.http import create_app
+from transports.http import APIS, create_app
 from transports.limits import Limits
 
 if TYPE_CHECKING:
@@ -52,22 +55,24 @@ async def serve(
     from ctxmcp.visits import Endpoint  # noqa: PLC0415 - brings the MCP SDK, a second of imports
 
     access = access or Access.of_server(host, base_url=settings.base_url)
+    hosts = read_hosts(settings.hosts, [api.name for api in APIS])
     async with open_registry(settings) as registry:
         if not is_loopback(host):
             await _refuse_without_tokens(registry, host)
         mcp = Endpoint(registry, toolsets)
-        app = create_app(registry, access, limits, mcp.open, toolsets)
-        issuing = registry.transparency.stay_current
-        async with running(app, host, port, limits) as url, _beside(issuing):
+        app = create_app(registry, access.answering_also(hosts), limits, mcp.open, toolsets, hosts)
+        async with (
+            running(app, host, port, limits) as url,
+            _beside(registry.transparency.stay_current),
+            _beside(registry.indexer.follow),
+            _beside(partial(nightly.run, registry)),
+        ):
             sys.stderr.write(f"ctxmcp serves {url} (for ctxpkg clients: {url}/api)\n")
             if host in _ANY and all(name.host in _ANY for name in access.names):
                 sys.stderr.write("nobody comes in yet: name this server with --allowed-host NAME\n")
             sys.stderr.flush()
-            following = asyncio.create_task(registry.indexer.follow(), name="search index")
             await told_to_stop()
             mcp.end()
-            following.cancel()
-            await asyncio.wait({following})
 
 
 @asynccontextmanager

@@ -11,6 +11,10 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_MODEL_URL      endpoint of a language model that reads what is published, such as
                           http://127.0.0.1:11434/v1; with CTXMCP_MODEL, its name there,
                           CTXMCP_MODEL_KEY, and CTXMCP_MODEL_SECONDS that it has for a package
+    CTXMCP_GITHUB_CLIENT_ID, CTXMCP_GITHUB_CLIENT_SECRET
+                          the OAuth application that people sign in with; also
+                          CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL of a GitHub of one's own
+    CTXMCP_HOSTS          NAME=API with blanks between: requests for that host speak one API alone
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXMCP_LOG_KEY        file of the log's private key; default: log.key in the data folder
     CTXMCP_LOG_ORIGIN     the name of the log, before its key is made; default: of the base URL
@@ -36,6 +40,10 @@ no limit (`transports.limits` has them with their defaults):
     CTXMCP_IN_FLIGHT_TOTAL       of all askers together
     CTXMCP_STREAMS               event streams at the same time
     CTXMCP_STREAMS_TOTAL         of all askers together
+    CTXMCP_AGENTX_PER_MINUTE     requests to agentx's API of one address without a token
+    CTXMCP_AGENTX_ACCOUNT_PER_MINUTE   of one account
+    CTXMCP_AGENTX_PUBLISHES_PER_HOUR   releases of one account through it
+    CTXMCP_PATCHCAT_RUNS_PER_DAY runs of one contributor's tools that count, of one address
     CTXMCP_TIMEOUT               seconds until an answer begins
     CTXMCP_BODY_SECONDS          seconds that a trickling body is waited for
     CTXMCP_HEAD_SECONDS          seconds for the head of a request
@@ -75,6 +83,20 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class GitHub:
+    """An OAuth application, and the GitHub that knows it."""
+
+    client_id: str
+    client_secret: str
+    url: str
+    api_url: str
+
+    def __repr__(self) -> str:
+        """Leave the secret out of every log."""
+        return f"GitHub(client_id={self.client_id!r}, url={self.url!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the program was told."""
 
@@ -93,6 +115,8 @@ class Settings:
     policy_file: Path | None = None
     """What the registry lets in."""
     model: Model | None = None
+    github: GitHub | None = None
+    hosts: str = ""
     registry: str = ""
     token: str = ""
     log_key: Path | None = None
@@ -175,6 +199,8 @@ def read(
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
         search=_engine(environment.get("CTXMCP_SEARCH") or "hybrid"),
         model=_model(environment),
+        github=_github(environment),
+        hosts=environment.get("CTXMCP_HOSTS", ""),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
         log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
@@ -218,6 +244,25 @@ def _engine(text: str) -> str:
     return text
 
 
+def _github(environment: Mapping[str, str]) -> GitHub | None:
+    """Read the application. Raises Invalid for half of one, or an address that is none."""
+    client_id = environment.get("CTXMCP_GITHUB_CLIENT_ID", "")
+    secret = environment.get("CTXMCP_GITHUB_CLIENT_SECRET", "")
+    if not client_id and not secret:
+        return None
+    if not client_id or not secret:
+        raise Invalid("CTXMCP_GITHUB_CLIENT_ID and CTXMCP_GITHUB_CLIENT_SECRET go together")
+    told = GitHub(
+        client_id,
+        secret,
+        environment.get("CTXMCP_GITHUB_URL") or "https://github.com",
+        environment.get("CTXMCP_GITHUB_API_URL") or "https://api.github.com",
+    )
+    if not all(url.startswith(("http://", "https://")) for url in (told.url, told.api_url)):
+        raise Invalid("CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL have to be addresses")
+    return told
+
+
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
@@ -239,6 +284,10 @@ _LIMITS = {
     "CTXMCP_IN_FLIGHT_TOTAL": "in_flight_total",
     "CTXMCP_STREAMS": "streams",
     "CTXMCP_STREAMS_TOTAL": "streams_total",
+    "CTXMCP_AGENTX_PER_MINUTE": "agentx_per_minute",
+    "CTXMCP_AGENTX_ACCOUNT_PER_MINUTE": "agentx_account_per_minute",
+    "CTXMCP_AGENTX_PUBLISHES_PER_HOUR": "agentx_publishes_per_hour",
+    "CTXMCP_PATCHCAT_RUNS_PER_DAY": "patchcat_runs_per_day",
     "CTXMCP_TIMEOUT": "timeout",
     "CTXMCP_BODY_SECONDS": "body_seconds",
     "CTXMCP_HEAD_SECONDS": "head_seconds",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ctxmcp import note_keys
 from registry_core import trust
+from registry_core.accounts import Accounts
 from registry_core.database import Database
 from registry_core.errors import Invalid
 from registry_core.events.journal import Journal
@@ -23,13 +24,18 @@ from registry_core.knowledge import Knowledge
 from registry_core.packages.advisories import Advisories
 from registry_core.packages.popular import Popular
 from registry_core.packages.rescans import Rescans
+from registry_core.packages.shelves import Shelves
 from registry_core.packages.store import Packages
+from registry_core.packages.toolbox import Toolbox
 from registry_core.packages.trends import Trends
+from registry_core.packages.uses import Uses
+from registry_core.proposals import Proposals
 from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.deferred import Deferred
 from registry_core.search.indexer import Indexer
 from registry_core.sessions import Sessions
+from registry_core.signin import SignIn
 from registry_core.storage.objects import ObjectBlobs, ObjectFiles
 from registry_core.tokens import Tokens
 from registry_core.transparency.issuing import Terms
@@ -42,7 +48,8 @@ from registry_core.verification.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ctxmcp.settings import Model, Settings
+    from ctxmcp.github import GitHubAccounts
+    from ctxmcp.settings import GitHub, Model, Settings
     from registry_core.search import SearchIndex
 
 _log = logging.getLogger(__name__)
@@ -65,17 +72,25 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
         recorder = Recorder(journal)
         stack.push_async_callback(recorder.close)
         packages = Packages(journal, trust.weigh)
-        usage = Usage(packages)
+        uses, toolbox = Uses(journal), Toolbox(journal)
+        usage = Usage(uses)
         stack.push_async_callback(usage.close)
+        accounts, tokens = Accounts(journal), Tokens(journal)
         yield Registry(
             journal=journal,
             recorder=recorder,
             packages=packages,
+            shelves=Shelves(journal),
+            uses=uses,
+            toolbox=toolbox,
+            proposals=Proposals(journal, toolbox),
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
             rescans=Rescans(journal, trust.weigh),
             keychains=Keychains(journal, packages),
-            tokens=Tokens(journal),
+            accounts=accounts,
+            tokens=tokens,
+            sign_in=SignIn(journal, accounts, tokens, _github(settings.github, stack)),
             blobs=_blobs(settings),
             index=index,
             indexer=Indexer(index, journal, packages),
@@ -112,6 +127,16 @@ def _blobs(settings: Settings) -> ObjectBlobs:
     if settings.blobs_url:
         return ObjectBlobs.at_url(settings.blobs_url)
     return ObjectBlobs.in_folder(settings.blobs_dir)
+
+
+def _github(told: GitHub | None, stack: AsyncExitStack) -> GitHubAccounts | None:
+    if told is None:
+        return None
+    from ctxmcp.github import GitHubAccounts  # noqa: PLC0415 - the same HTTP client
+
+    provider = GitHubAccounts(told)
+    stack.push_async_callback(provider.close)
+    return provider
 
 
 def _reader(told: Model | None, stack: AsyncExitStack) -> Reader | None:

@@ -57,6 +57,8 @@ _INCLUDED: Mapping[Scope, frozenset[Scope]] = {
     Scope.REVIEW: frozenset({Scope.SEARCH, Scope.ARTIFACTS}),
 }
 
+_READING = _INCLUDED[Scope.READ] | {Scope.READ}
+
 PACKAGE_SCOPES = frozenset({Scope.PUBLISH, Scope.READ})
 TEAM_SCOPES = frozenset(Scope) - PACKAGE_SCOPES
 
@@ -82,15 +84,18 @@ def with_included(scopes: Iterable[Scope]) -> frozenset[Scope]:
 class Caller:
     """One asker. `namespaces` are the ones its package scopes apply to; an owner has all of them.
 
-    `workspaces` are the ones it may work in, None for any; `workspace` and `channel` are where
-    this request takes place.
+    In those of `reads` it has the scope `read` and no other. `account` is the id of the account
+    that it acts for, if it does. `workspaces` are the ones it may work in, None for any;
+    `workspace` and `channel` are where this request takes place.
     """
 
     name: str
     scopes: frozenset[Scope] = frozenset()
     namespaces: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
     owner: bool = False
     token_id: str | None = None
+    account: str | None = None
     workspaces: frozenset[str] | None = None
     workspace: str = DEFAULT_WORKSPACE
     channel: str = DEFAULT_CHANNEL
@@ -101,7 +106,15 @@ class Caller:
 
     def may(self, scope: Scope, namespace: str) -> bool:
         """Whether this caller holds `scope` in `namespace`."""
-        return self.owner or (namespace in self.namespaces and self.has(scope))
+        return self.owner or (
+            self.has(scope)
+            and (namespace in self.namespaces or (namespace in self.reads and scope in _READING))
+        )
+
+    @property
+    def readable(self) -> frozenset[str]:
+        """The namespaces whose private packages it may see, where it is no owner."""
+        return self.namespaces | self.reads if self.has(Scope.READ) else frozenset()
 
     def is_told_of(self, namespace: str) -> bool:
         """Whether this caller is told what of a namespace is held, and why."""

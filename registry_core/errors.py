@@ -15,6 +15,7 @@
      |    +-- Held               it exists, and nobody gets it before somebody has looked at it
      |    +-- Revoked            it existed, and nobody gets it any more
      +-- Unauthenticated         no token, or one that is unknown or revoked
+     |    +-- Expired            a token or a sign-in that was good once, and is not any more
      +-- Forbidden               known, and not allowed to do this
      +-- Conflict                it exists already, or exists differently
      |    +-- DependencyConflict two packages ask for versions that exclude each other
@@ -162,6 +163,12 @@ class Unauthenticated(RegistryError):
     """No token, or one that is unknown or revoked."""
 
     code = "unauthenticated"
+
+
+class Expired(Unauthenticated):
+    """A token or a sign-in that was good for a time, or once, and is not any more."""
+
+    code = "expired"
 
 
 class Forbidden(RegistryError):

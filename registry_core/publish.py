@@ -230,6 +230,7 @@ def columns(candidate: Candidate) -> dict[str, Any]:
         "author": candidate.author,
         "license": candidate.license,
         "tags": list(candidate.tags),
+        "category": candidate.category,
         "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
         "powers": {name: value for name, value in asdict(candidate.powers).items() if value},
     }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from registry_core.accounts import Accounts
     from registry_core.events.journal import Journal
     from registry_core.events.recorder import Recorder
     from registry_core.events.search import EventIndex
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from registry_core.packages.advisories import Advisories
     from registry_core.packages.popular import Popular
     from registry_core.packages.rescans import Rescans
+    from registry_core.packages.shelves import Shelves
     from registry_core.packages.store import Packages
+    from registry_core.packages.toolbox import Toolbox
     from registry_core.packages.trends import Trends
+    from registry_core.packages.uses import Uses
+    from registry_core.proposals import Proposals
     from registry_core.reader import Reader
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
     from registry_core.sessions import Sessions
+    from registry_core.signin import SignIn
     from registry_core.storage import Blobs
     from registry_core.tokens import Tokens
     from registry_core.transparency.log import Log
@@ -39,11 +45,17 @@ class Registry:
     journal: Journal
     recorder: Recorder
     packages: Packages
+    shelves: Shelves
+    uses: Uses
+    toolbox: Toolbox
+    proposals: Proposals
     popular: Popular
     advisories: Advisories
     rescans: Rescans
     keychains: Keychains
+    accounts: Accounts
     tokens: Tokens
+    sign_in: SignIn
     blobs: Blobs
     index: SearchIndex
     indexer: Indexer

@@ -53,11 +53,66 @@ metadata = MetaData(
     }
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("handle", String(32), nullable=False, unique=True),  # a namespace of that name is its
+    Column("display_name", String(100), nullable=False),
+    Column("avatar_url", Text, nullable=False),
+    Column("bio", Text, nullable=False),
+    Column("website", Text, nullable=False),
+    Column("email", String(254), unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("provider", String(16), primary_key=True),
+    Column("subject", String(254), primary_key=True),  # what the provider never gives twice
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("handle", String(100), nullable=False),  # there, when it was last seen
+    Column("linked_at", Moment, nullable=False),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("handle", String(32), nullable=False, unique=True),  # a namespace of that name is its
+    Column("display_name", String(100), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+team_members = Table(
+    "team_members",
+    metadata,
+    Column("team_id", ForeignKey("teams.id"), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True, index=True),
+    Column("role", String(8), nullable=False),  # read, write, admin
+    Column("since", Moment, nullable=False),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of the state
+    Column("purpose", String(16), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("then_to", Text, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("used_at", Moment),
+)
+
 namespaces = Table(
     "namespaces",
     metadata,
     Column("name", String(32), primary_key=True),
     Column("created_at", Moment, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), index=True),  # its owner; or
+    Column("team_id", ForeignKey("teams.id"), index=True),  # the team; neither: the registry's
 )
 
 tokens = Table(
@@ -66,11 +121,13 @@ tokens = Table(
     Column("id", String(16), primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
     Column("namespace", ForeignKey("namespaces.name"), index=True),
+    Column("account_id", ForeignKey("accounts.id"), index=True),
     Column("scopes", JSON, nullable=False),  # with those of its role
     Column("role", String(16), nullable=False),
     Column("workspaces", JSON),  # null: any
     Column("label", String(100), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
     Column("revoked_at", Moment),
 )
 
@@ -98,6 +155,9 @@ packages = Table(
     Column("latest_id", Integer),  # no foreign key: each table would then need the other first
     Column("release_count", Integer, nullable=False, default=0),
     Column("downloads", Integer, nullable=False, default=0),
+    Column("runs", Integer, nullable=False, default=0),
+    Column("successes", Integer, nullable=False, default=0),  # of the runs
+    Column("stars", Integer, nullable=False, default=0),
     Column("channels", JSON, nullable=False, default=dict),  # name -> release id
     Column("deprecated", Text),  # why; null: it is not
     Column("replacement", String(100)),
@@ -120,6 +180,7 @@ releases = Table(
     Column("author", Text, nullable=False),
     Column("license", Text, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("category", String(32), nullable=False),
     Column("dependencies", JSON, nullable=False),
     Column("powers", JSON, nullable=False),
     Column("outcome", String(8), nullable=False),  # passed or warned, of the report
@@ -159,6 +220,51 @@ release_details = Table(
     Column("rules", String(64), nullable=False, index=True),  # the rule sets it went by
 )
 
+usage = Table(
+    "usage",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False, index=True),  # since 1970
+    Column("downloads", Integer, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+)
+
+stars = Table(
+    "stars",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True, index=True),
+    Column("at", Moment, nullable=False),
+)
+
+tool_names = Table(
+    "tool_names",
+    metadata,
+    Column("name", String(64), primary_key=True),  # as packages spell it
+    Column("namespace", ForeignKey("namespaces.name"), nullable=False),
+)
+
+proposals = Table(
+    "proposals",  # that two tools be made one
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tool_a", String(100), nullable=False),
+    Column("version_a", String(64), nullable=False),
+    Column("tool_b", String(100), nullable=False),
+    Column("version_b", String(64), nullable=False),
+    Column("similarity", Float, nullable=False),
+    Column("status", String(24), nullable=False, index=True),
+    Column("runner", String(100)),  # who is at it
+    Column("manifest_yaml", Text),
+    Column("source_sha256", String(64)),
+    Column("failure_reason", Text),
+    Column("runner_log_sha256", String(64)),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("tool_a", "tool_b"),
+)
+
 reports = Table(
     "reports",  # of releases that were scanned again: every report, also the first
     metadata,
@@ -190,15 +296,6 @@ advisory_digests = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),  # of a file or an artifact
     Column("advisory_id", ForeignKey("advisories.id"), primary_key=True),
-)
-
-downloads = Table(
-    "downloads",  # of the last month, by the hour
-    metadata,
-    Column("package_id", ForeignKey("packages.id"), primary_key=True),
-    Column("hour", Integer, primary_key=True, autoincrement=False),  # since 1970
-    Column("count", Integer, nullable=False),
-    Index("ix_downloads_hour", "hour"),
 )
 
 events = Table(

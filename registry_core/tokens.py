@@ -3,6 +3,8 @@
     ctxp_<43 characters>     publish, yank, and install the private packages of one namespace
     ctxr_<43 characters>     install the private packages of one namespace
     lctx_t_<43 characters>   the team server's scopes, in some workspaces or in any
+    agentx_, patchcat_, sk_  an account's, in all namespaces that it publishes in, or in one: a
+                             foreign client is given the prefix that it knows
 
 The characters are 256 bits from the system's randomness in base64url. Looking one up is an
 indexed search for its SHA-256, so neither the database nor its timing holds anything of the token
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
-from registry_core.accounts import claim
+from registry_core.accounts import Reach, claim, reach, refuse_disabled
 from registry_core.callers import (
     PACKAGE_SCOPES,
     PLACE,
@@ -33,11 +35,11 @@ from registry_core.callers import (
     Scope,
     with_included,
 )
-from registry_core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from registry_core.errors import Conflict, Expired, Invalid, NotFound, Unauthenticated
 from registry_core.events import EPOCH, Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import shown
-from registry_core.schema import tokens
+from registry_core.schema import accounts, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,26 +51,40 @@ if TYPE_CHECKING:
 MOST_ACTIVE = 10
 """Tokens of one namespace that are not revoked, at most."""
 
+MOST_SIGNED_IN = 20
+"""Tokens with one label that an account has at most; one more ends the oldest."""
+
 MOST_FOUND = 10_000
 """Tokens that are kept as found, at most."""
 
-_TOKEN = re.compile(r"(?:ctx[pr]|lctx_t)_[A-Za-z0-9_-]{16,128}")
+BRANDS = ("agentx", "patchcat", "sk")
+"""What foreign clients know tokens by."""
+
+_TOKEN = re.compile(rf"(?:ctx[pr]|lctx_t|{'|'.join(BRANDS)})_[A-Za-z0-9_-]{{16,128}}")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a new token shall open: a namespace, or scopes of the team server."""
+    """What a new token shall open: a namespace, what an account owns, or scopes of the team server.
+
+    `brand` is one of `BRANDS`; it changes what the token looks like and nothing else.
+    """
 
     label: str
     scopes: frozenset[Scope]
     namespace: str | None = None
     role: str = ""
     workspaces: frozenset[str] | None = None
+    account: str | None = None
+    brand: str = ""
+    expires_at: datetime | None = None
 
     @property
     def prefix(self) -> str:
         """What the token's text begins with."""
-        if self.namespace is None:
+        if self.brand:
+            return f"{self.brand}_"
+        if self.namespace is None and self.account is None:
             return "lctx_t_"
         return "ctxp_" if Scope.PUBLISH in self.scopes else "ctxr_"
 
@@ -87,7 +103,7 @@ class Tokens:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._found: dict[str, Caller] = {}
+        self._found: dict[str, _Held] = {}
         self._changes: int | None = None
         self._looking = asyncio.Lock()
 
@@ -101,6 +117,8 @@ class Tokens:
             namespace=grant.namespace,
             role=grant.role,
             workspaces=grant.workspaces,
+            account=grant.account,
+            expires_at=grant.expires_at,
             id=secrets.token_hex(8),
             created_at=self._journal.now(),
         )
@@ -109,6 +127,8 @@ class Tokens:
             if grant.namespace is not None:
                 await claim(self._journal, connection, grant.namespace, by)
                 await _refuse_one_more(connection, grant.namespace)
+            elif grant.account is not None:
+                await self._make_room(connection, grant.account, grant.label)
             await connection.execute(insert(tokens).values(_row(token, _digest(text))))
             await self._journal.append(connection, _minted(token, by))
 
@@ -154,8 +174,21 @@ class Tokens:
         async with self._journal.database.read() as connection:
             return [_token(row) for row in await connection.execute(statement)]
 
+    async def of_account(self, account_id: str) -> Sequence[Token]:
+        """Return the tokens of an account, oldest first."""
+        statement = select(tokens).where(tokens.c.account_id == account_id)
+        async with self._journal.database.read() as connection:
+            rows = await connection.execute(statement.order_by(tokens.c.created_at))
+            return [_token(row) for row in rows]
+
     async def authenticate(self, text: str) -> Caller:
-        """Say who holds this token. Raises Unauthenticated where it is unknown or revoked."""
+        """Say who holds this token. Raises Unauthenticated where it opens nothing."""
+        held = await self._holder(text)
+        if held.until is not None and held.until <= self._journal.now():
+            raise Expired("the token has expired", hint="Sign in again, or make another.")
+        return held.caller
+
+    async def _holder(self, text: str) -> _Held:
         digest, changes = _digest(text), self._journal.database.changes()
         if changes is None:
             return await self._looked_up(text, digest)
@@ -168,25 +201,64 @@ class Tokens:
                     known[digest] = await self._looked_up(text, digest)
         return known[digest]
 
-    async def _looked_up(self, text: str, digest: str) -> Caller:
-        row = None
+    async def _looked_up(self, text: str, digest: str) -> _Held:
+        row, reached = None, Reach(frozenset(), frozenset())
         if _TOKEN.fullmatch(text):
-            statement = select(tokens).where(
-                tokens.c.digest == digest, tokens.c.revoked_at.is_(None)
+            statement = (
+                select(tokens, accounts.c.handle, accounts.c.disabled_at)
+                .outerjoin(accounts, accounts.c.id == tokens.c.account_id)
+                .where(tokens.c.digest == digest, tokens.c.revoked_at.is_(None))
             )
             async with self._journal.database.read() as connection:
                 row = (await connection.execute(statement)).one_or_none()
+                if row is not None and row.account_id is not None:
+                    refuse_disabled(row)
+                    reached = await reach(connection, row.account_id)
         if row is None:
             raise Unauthenticated(
                 "the token is unknown or revoked", hint="Make one with `ctxmcp token create`."
             )
-        return Caller(
-            name=f"token:{row.id}",
-            scopes=with_included(map(Scope, row.scopes)),
-            namespaces=frozenset({row.namespace} if row.namespace else ()),
-            token_id=row.id,
-            workspaces=None if row.workspaces is None else frozenset(row.workspaces),
+        return _Held(_caller(row, reached), row.expires_at)
+
+    async def _make_room(self, connection: AsyncConnection, account_id: str, label: str) -> None:
+        """End the oldest tokens with this label: nobody signs out where a client has no way to."""
+        found = await connection.execute(
+            select(tokens.c.id)
+            .where(tokens.c.account_id == account_id, tokens.c.label == label)
+            .where(tokens.c.revoked_at.is_(None))
+            .order_by(tokens.c.created_at.desc())
+            .offset(MOST_SIGNED_IN - 1)
         )
+        gone = list(found.scalars())
+        await connection.execute(
+            update(tokens).where(tokens.c.id.in_(gone)).values(revoked_at=self._journal.now())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Who holds a token, and until when."""
+
+    caller: Caller
+    until: datetime | None
+
+
+def _caller(row: Any, reached: Reach) -> Caller:
+    """Make who holds a token of what stands of it, and of where its account may do what."""
+    if row.account_id is None:
+        name, writes = f"token:{row.id}", frozenset({row.namespace} if row.namespace else ())
+    else:
+        name, writes = f"account:{row.handle}", reached.writes
+    only = writes if row.namespace is None else frozenset({row.namespace})
+    return Caller(
+        name=name,
+        scopes=with_included(map(Scope, row.scopes)),
+        namespaces=writes & only,
+        reads=reached.reads if row.namespace is None else reached.reads & only,
+        token_id=row.id,
+        account=row.account_id,
+        workspaces=None if row.workspaces is None else frozenset(row.workspaces),
+    )
 
 
 def _check(grant: Grant) -> None:
@@ -196,12 +268,13 @@ def _check(grant: Grant) -> None:
         raise Invalid(f"unknown role {shown(grant.role)}", hint=f"Roles are {', '.join(ROLES)}.")
     if not grant.scopes and not grant.role:
         raise Invalid("a token needs a scope or a role")
-    if grant.namespace is not None and (grant.role or not grant.scopes <= PACKAGE_SCOPES):
+    packages = grant.namespace is not None or grant.account is not None
+    if packages and (grant.role or not grant.scopes <= PACKAGE_SCOPES):
         raise Invalid(
-            "a token of a namespace has the scopes publish or read alone",
+            "a token of a namespace or an account has the scopes publish or read alone",
             hint="Make a token without a namespace for the team server's scopes.",
         )
-    if grant.namespace is None and not grant.scopes <= TEAM_SCOPES:
+    if not packages and not grant.scopes <= TEAM_SCOPES:
         raise Invalid("the scopes publish and read need a namespace", hint="Add --namespace.")
     for workspace in grant.workspaces or ():
         if not PLACE.fullmatch(workspace):
@@ -235,11 +308,13 @@ def _row(token: Token, digest: str) -> dict[str, Any]:
         "id": token.id,
         "digest": digest,
         "namespace": token.namespace,
+        "account_id": token.account,
         "scopes": sorted(token.scopes),
         "role": token.role,
         "workspaces": None if token.workspaces is None else sorted(token.workspaces),
         "label": token.label,
         "created_at": token.created_at,
+        "expires_at": token.expires_at,
     }
 
 
@@ -251,6 +326,8 @@ def _token(row: Any) -> Token:
         namespace=row.namespace,
         role=row.role,
         workspaces=None if row.workspaces is None else frozenset(row.workspaces),
+        account=row.account_id,
         created_at=row.created_at,
+        expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )

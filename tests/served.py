@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -91,6 +91,19 @@ class Served:
         """Publish a package made to order, or other bytes, at the address of name and version."""
         made = package(name, version, **options) if artifact is None else artifact  # type: ignore[arg-type]
         return await self.http.put(at(name, version), content=made, headers=bearing(token))
+
+
+@asynccontextmanager
+async def hosted(world: World, hosts: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """Answer in this process where some hosts speak one API alone."""
+    app = create_app(world.registry, OURS.answering_also(hosts), FAST, hosts=hosts)
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        async with _client(with_state, "127.0.0.1") as http:
+            yield http
 
 
 def at(name: str = "@acme/review", *rest: str) -> str:

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ctxmcp import settings, wiring
+from registry_core.accounts import Account, Identity
 from registry_core.callers import OWNER, Caller, Scope
 from registry_core.formats import Dependency, File, Visibility, ctxpkg
 from registry_core.formats.attestation import NOTHING, Pledge
@@ -77,9 +79,11 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, database_url: str, folder: Path) -> AsyncIterator[World]:
+    async def open(
+        cls, database_url: str, folder: Path, environment: Mapping[str, str] | None = None
+    ) -> AsyncIterator[World]:
         """Open a registry on this database, with blobs and index under `folder`."""
-        read = settings.read(data_dir=folder, environment={})
+        read = settings.read(data_dir=folder, environment=environment or {})
         async with wiring.open_registry(replace(read, database_url=database_url)) as registry:
             yield cls(registry, folder)
 
@@ -94,6 +98,16 @@ class World:
         """Mint a package token, as the owner."""
         grant = Grant(label, frozenset({scope}), namespace)
         return await self.registry.tokens.mint(grant, OWNER)
+
+    async def account(
+        self, handle: str = "knid", scope: Scope = Scope.PUBLISH, **more: Any
+    ) -> tuple[str, Account]:
+        """Let somebody sign in, and mint a token of his account."""
+        known = Identity("github", f"number of {handle}", handle, handle.title())
+        account = await self.registry.accounts.known(known)
+        grant = Grant("test", frozenset({scope}), account=account.id, **more)
+        text, _ = await self.registry.tokens.mint(grant, OWNER)
+        return text, account
 
     async def caller(self, namespace: str, scope: Scope = Scope.PUBLISH) -> Caller:
         """Mint a token and come back as who holds it."""

@@ -12,7 +12,7 @@ user's browser has the peer's address, and a proxy on the same machine has it to
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from registry_core.errors import Invalid
 from registry_core.names import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.types import Scope
 
@@ -118,6 +118,10 @@ class Access:
             names=(*(LOOPBACK if loopback else ()), *own, *named),
             local_owner=loopback and not require_token,
         )
+
+    def answering_also(self, hosts: Iterable[str]) -> Access:
+        """Let requests for these names be served, too. Raises Invalid for a name that is none."""
+        return replace(self, names=(*self.names, *map(_allowed, hosts)))
 
     def answers_to(self, name: Name) -> bool:
         """Whether requests for this name are served."""

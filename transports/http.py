@@ -2,6 +2,7 @@
 
 From the outside, in this order:
 
+    addressing which of the APIs a request is for, and its path in the one spelling of it
     meter      how long an answer takes, and whether it fails
     patience   a refusal can be read by a client that is still sending; who trickles is refused
     auth       whose credentials they are, looked up when somebody needs to know
@@ -13,7 +14,7 @@ From the outside, in this order:
     size       bodies have a bound
     windows    requests a minute of one token to one path
 
-An answer is always in the words of the family its path belongs to, also where the framework
+An answer is always in the words of the family or API its path belongs to, also where the framework
 refuses (no such path, wrong method) or something breaks. Nothing redirects: clients of the ctxpkg
 protocol drop their token on a redirect.
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager, nullcontext, suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -37,7 +39,8 @@ from registry_core.names import shown
 from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
-from transports.dialects import ctxpkg, leanctx, osv, quarantine, tlog
+from transports.apis import Addressing, api_of, is_shared
+from transports.dialects import agentx, ctxpkg, leanctx, osv, patchcat, tlog
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -46,8 +49,9 @@ from transports.guards.patience import Patience
 from transports.guards.rates import Buckets, RateLimit
 from transports.guards.size import BodyLimit
 from transports.guards.windows import WindowLimit
-from transports.limits import Below, Limits
+from transports.limits import Below, Limits, Whom
 from transports.meter import Measured, Meter
+from transports.routes import each
 from transports.sse import Streams
 from transports.state import Opened
 
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from registry_core.registry import Registry
+    from transports.limits import Window
     from transports.mcp_http import Mcp
 
 MOST_BODY = 64 * 1024
@@ -72,8 +77,12 @@ CLOSED = Below("/v1", "/mcp")
 AUDITED = Below("/v1/tools/call", "/mcp")
 """Where whoever is turned away stands in the audit log."""
 
+APIS = (agentx.API, patchcat.API)
+"""The foreign APIs: to add one, write a module with an `Api`, and its name here."""
+
 _BODIES = [
-    row for dialect in (ctxpkg, leanctx, quarantine, tlog, mcp_http) for row in dialect.MOST_BODY
+    *((api.prefix + path, most) for api in APIS for path, most in api.most_body),
+    *(row for dialect in (ctxpkg, leanctx, tlog, mcp_http) for row in dialect.MOST_BODY),
 ]
 
 _log = logging.getLogger(__name__)
@@ -85,10 +94,12 @@ def create_app(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     mcp: Mcp | None = None,
     toolsets: frozenset[str] = frozenset({"main"}),
+    hosts: Mapping[str, str] = MappingProxyType({}),
 ) -> Starlette:
     """Make the app of an open registry; it follows the registry's log as long as it runs.
 
-    As it is made without more, it is one for this machine alone.
+    As it is made without more, it is one for this machine alone. `hosts` says for which host names
+    it speaks one foreign API, and which.
     """
     streams, meter = Streams(), Meter()
 
@@ -100,7 +111,7 @@ def create_app(
         try:
             async with mcp() if mcp else nullcontext() as endpoint:
                 yield {
-                    "opened": Opened(registry, answers, streams, meter, tally, toolsets),
+                    "opened": Opened(registry, answers, streams, meter, tally, toolsets, limits),
                     **mcp_http.state(endpoint),
                 }
         finally:
@@ -108,16 +119,19 @@ def create_app(
             with suppress(asyncio.CancelledError):
                 await following
 
+    native = [
+        *leanctx.routes(),
+        *ctxpkg.routes(),
+        *osv.routes(),
+        *tlog.routes(),
+        *mcp_http.routes(),
+    ]
     app = Starlette(
-        routes=[
-            *leanctx.routes(),
-            *ctxpkg.routes(),
-            *osv.routes(),
-            *quarantine.routes(),
-            *tlog.routes(),
-            *mcp_http.routes(),
+        routes=[*native, *(api.mount() for api in APIS)],
+        middleware=[
+            Middleware(Addressing, apis=APIS, native=list(each(native)), hosts=hosts),
+            *_guards(access, limits, meter),
         ],
-        middleware=_guards(access, limits, meter),
         exception_handlers={
             RegistryError: _registry_error,
             HTTPException: _http_error,
@@ -138,12 +152,14 @@ def _guards(access: Access, limits: Limits, meter: Meter) -> list[Middleware]:
         Middleware(Patience, grace=limits.body_seconds),
         Middleware(Authenticate, access=access),
         Middleware(RateLimit, buckets=buckets, asker=bearer, closed=CLOSED, refuse=_refuse),
-        Middleware(HostCheck, access=access, refuse=_refuse),
+        Middleware(HostCheck, access=access, shared=is_shared, refuse=_refuse),
         Middleware(InFlight, crowds=limits.crowds, key=_key, refuse=_refuse),
         Middleware(Deadline, seconds=limits.timeout, exempt=MCP, refuse=_refuse),
         Middleware(LoopbackOrToken, paths=CLOSED, audited=AUDITED, refuse=_refuse),
         Middleware(BodyLimit, most=_most_body, refuse=_refuse),
-        Middleware(WindowLimit, windows=limits.windows, token_key=_token_key, refuse=_refuse),
+        Middleware(
+            WindowLimit, windows=_windows(limits), key=_window_key, look=_look, refuse=_refuse
+        ),
     ]
 
 
@@ -151,8 +167,18 @@ def _key(scope: Scope) -> str:
     return bearer(scope).key
 
 
-def _token_key(scope: Scope) -> str:
-    return bearer(scope).token_key
+def _windows(limits: Limits) -> list[Window]:
+    return [*limits.windows, *(window for api in APIS for window in api.windows(limits))]
+
+
+def _window_key(scope: Scope, whom: Whom) -> str:
+    who = bearer(scope)
+    keys = {Whom.ACCOUNT: who.account_key, Whom.ADDRESS: who.address_key}
+    return keys.get(whom, who.token_key)
+
+
+async def _look(scope: Scope) -> None:
+    await bearer(scope).reader()
 
 
 def _most_body(path: str) -> int:
@@ -165,10 +191,13 @@ def _refuse(scope: Scope, error: RegistryError) -> Response:
         _log.warning("%s: %s", shown(path), error)
     elif refusals.status(error) >= 500:
         _log.error("%s: %s", shown(path), error, exc_info=error)
-    return _family(path)(error)
+    return _family(scope)(error)
 
 
-def _family(path: str) -> Callable[[RegistryError], Response]:
+def _family(scope: Scope) -> Callable[[RegistryError], Response]:
+    api, path = api_of(scope), scope["path"]
+    if api is not None:
+        return api.refuse
     if path in MCP:
         return mcp_http.refuse
     if path.startswith("/log/"):
@@ -193,6 +222,6 @@ async def _nobody_listens(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, defect: Exception) -> Response:
     """Answer for a defect; the framework raises it on into the server's log."""
     error = Internal("something in the registry is broken", hint="Its log says what.")
-    response = _family(request.scope["path"])(error)
+    response = _family(request.scope)(error)
     response.raw_headers.extend(refusals.rate_headers(request.scope))  # it passes no guard
     return response

@@ -9,22 +9,40 @@ windows: whoever holds the data folder needs no server to work with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 MINUTE = 60
+HOUR = 3600
 
 CALLS = "/v1/tools/call"
 """The path whose window is that of every tool call."""
 
 
+class Whom(Enum):
+    """Whose requests a window counts; a window of somebody else does not apply to a request."""
+
+    TOKEN = auto()
+    ACCOUNT = auto()
+    """With all of its tokens; a token without an account is one for itself."""
+    ADDRESS = auto()
+    """Of a network, where no good token is sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `most` requests to `path` and below within `seconds`, by one token."""
+    """At most `most` requests to `path` and below within `seconds`, by one asker.
+
+    `methods` are those that count, none for all. `refusal` is what is said instead of `words`.
+    """
 
     path: str
     most: int
     seconds: int
     words: str
+    whom: Whom = Whom.TOKEN
+    methods: frozenset[str] = frozenset()
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +66,11 @@ class Limits:
     """Requests that may come at once after a pause."""
     calls_per_minute: int = 100
     knowledge_per_minute: int = 60
+    agentx_per_minute: int = 60
+    agentx_account_per_minute: int = 120
+    agentx_publishes_per_hour: int = 10
+    patchcat_runs_per_day: int = 10
+    """Runs of one contributor's tools that count, of one address; more are taken and forgotten."""
     in_flight: int = 32
     in_flight_total: int = 512
     streams: int = 5

@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from transports.apis import api_of
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -75,7 +77,7 @@ class Measured:
         self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(MEASURED):
+        if not _is_measured(scope):
             await self._app(scope, receive, send)
             return
         started, begun = time.monotonic(), False
@@ -95,6 +97,12 @@ class Measured:
         finally:
             if not begun:
                 note(failed=True)
+
+
+def _is_measured(scope: Scope) -> bool:
+    return scope["type"] == "http" and (
+        api_of(scope) is not None or scope["path"].startswith(MEASURED)
+    )
 
 
 def _percentile(times: list[float], percent: int) -> float:

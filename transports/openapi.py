@@ -21,7 +21,7 @@ from transports import refusals
 from transports.routes import each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from starlette.applications import Starlette
     from starlette.routing import Route
@@ -61,6 +61,33 @@ def whole(app: Starlette, version: str) -> bytes:
     return _kept(app, "whole", "ctxmcp: a registry of context packages", version, _routes(app))
 
 
+def foreign(
+    described: Description, routes: Iterable[Route], version: str, server: str
+) -> dict[str, Any]:
+    """Return the document of a foreign API, whose routes have the paths of its own document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            key = f"{method} {route.path_format}"
+            told = _Told(
+                described.rows.get(key, Row()),
+                described.name,
+                described.error,
+                [{"bearerAuth": []}] if key in described.closed else [],
+            )
+            paths.setdefault(route.path_format, {})[method.lower()] = _operation(key, route, told)
+    return {
+        "openapi": VERSION,
+        "info": {"title": described.title, "version": version},
+        "servers": [{"url": server or "/"}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
+            "schemas": dict(described.schemas),
+        },
+    }
+
+
 def _routes(app: Starlette) -> Iterator[tuple[str, Route]]:
     """Give every route that is answered over HTTP and meant for programs, by method and path."""
     for route in each(app.routes):
@@ -85,7 +112,8 @@ def _document(title: str, version: str, routes: Iterable[tuple[str, Route]]) -> 
     paths: dict[str, dict[str, Any]] = {}
     for key, route in routes:
         method, _, path = key.partition(" ")
-        paths.setdefault(path, {})[method.lower()] = _operation(key, route)
+        told = _Told(ROWS.get(key, Row()), _tag(path), _error(path), _security(method, path))
+        paths.setdefault(path, {})[method.lower()] = _operation(key, route, told)
     return {
         "openapi": VERSION,
         "info": {"title": title, "version": version},
@@ -111,9 +139,33 @@ class Row:
     summary: str = ""
 
 
-def _operation(key: str, route: Route) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Description:
+    """What the routes of a foreign API do not say of themselves."""
+
+    name: str
+    title: str
+    rows: Mapping[str, Row]
+    schemas: Mapping[str, Schema]
+    error: str
+    """The schema of a refusal."""
+    closed: frozenset[str]
+    """The routes that need a token."""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is known of a route: its row, family, schema of refusals, and who may."""
+
+    row: Row
+    tag: str
+    error: str
+    security: Sequence[Mapping[str, Sequence[str]]]
+
+
+def _operation(key: str, route: Route, told: _Told) -> dict[str, Any]:
     method, _, path = key.partition(" ")
-    row = ROWS.get(key, Row())
+    row = told.row
     parameters = [
         *(_parameter("path", name, {"type": "string"}) for name in _PARAMETER.findall(path)),
         *(_parameter("query", name, schema) for name, schema in row.query.items()),
@@ -121,12 +173,12 @@ def _operation(key: str, route: Route) -> dict[str, Any]:
     ]
     described: dict[str, Any] = {
         "operationId": "_".join(_WORD.findall(f"{method.lower()} {path}")),
-        "tags": [_tag(path)],
+        "tags": [told.tag],
         "summary": row.summary or " ".join((route.endpoint.__doc__ or "").split()),
-        "security": _security(method, path),
+        "security": told.security,
         "responses": {
             str(row.status): _content("Done.", row.gives, row.answer),
-            "default": _content("Refused.", "application/json", _ref(_error(path))),
+            "default": _content("Refused.", "application/json", _ref(told.error)),
         },
     }
     if parameters:
@@ -533,10 +585,6 @@ ROWS: Mapping[str, Row] = {
     ),
     "POST /api/v1/packages/{ns}/{name}/{version}/unyank": Row(
         answer=_object("unyanked", unyanked=_text())
-    ),
-    "POST /v1/quarantine/summarize": Row(
-        body=_object("text", text=_text()),
-        answer=_object("summary flags", summary=_text(), flags=_list(_text())),
     ),
     "GET /api/v1/osv/index.json": Row(
         answer=_object("advisories", advisories=_list(_object("id modified", id=_text())))

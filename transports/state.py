@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from transports.limits import Limits
+
 if TYPE_CHECKING:
     from starlette.types import Scope
 
@@ -26,6 +28,7 @@ class Opened:
     tally: Tally
     toolsets: frozenset[str] = frozenset({"main"})
     """The toolsets that are shown to who asks what tools there are."""
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
 
 
 def opened(scope: Scope) -> Opened:

@@ -40,6 +40,8 @@ _PROGRAM = {
     "token": "tokens",
     "rescan": "scanning",
     "reindex": "scanning",
+    "account": "accounts",
+    "propose": "accounts",
     "serve": "serving",
     "mcp": "serving",
     "witness": "log",

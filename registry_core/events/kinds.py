@@ -52,6 +52,16 @@ class EventKind(StrEnum):
     """Stored bytes were checked again."""
     NAMESPACE_CLAIMED = "namespace_claimed"
     """A namespace has an owner now."""
+    NAMESPACE_GIVEN = "namespace_given"
+    """A namespace has another owner."""
+    ACCOUNT_CHANGED = "account_changed"
+    """An account was disabled, or may act again."""
+    MEMBER_CHANGED = "member_changed"
+    """Somebody has another role in a team, or none."""
+    PACKAGE_STARRED = "package_starred"
+    """Somebody likes a package, or does not any more."""
+    PROPOSAL_CHANGED = "proposal_changed"
+    """A proposal to make two tools one went a step on."""
     TOKEN_MINTED = "token_minted"  # noqa: S105 - the name of an event
     """A token was made; the event has its id and never the token."""
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event

@@ -79,9 +79,7 @@ def exists_for(caller: Caller, *, private: bool, namespace: str | None) -> bool:
 
 def readable_namespaces(caller: Caller) -> frozenset[str] | None:
     """Return the namespaces whose private events exist for a caller; None for every one."""
-    if caller.owner:
-        return None
-    return caller.namespaces if caller.has(Scope.READ) else frozenset()
+    return None if caller.owner else caller.readable
 
 
 def redacted(event: Event, detail: Detail) -> Mapping[str, Any]:

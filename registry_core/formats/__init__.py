@@ -158,6 +158,8 @@ class Candidate:
     author: str = ""
     license: str = ""
     tags: tuple[str, ...] = ()
+    category: str = ""
+    """The shelf it stands on, of those that its format knows; "" where it knows none."""
     dependencies: tuple[Dependency, ...] = ()
     visibility: Visibility = Visibility.PUBLIC
     files: tuple[File, ...] = ()

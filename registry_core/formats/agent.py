@@ -50,8 +50,9 @@ _AUTHOR = re.compile(r"@.*", re.DOTALL)
 _CRON = re.compile(r"\s*(?:[0-9A-Za-z*/,?#-]+\s+){4,5}[0-9A-Za-z*/,?#-]+\s*")
 _NAME_WORDS = "Name must contain only lowercase letters, numbers, and hyphens"
 
-_CATEGORIES = (
-    "productivity devtools communication data writing research automation security monitoring other"
+CATEGORIES = (
+    *("productivity", "devtools", "communication", "data", "writing"),
+    *("research", "automation", "security", "monitoring", "other"),
 )
 _NAMED = {"name": Field(Text(), REQUIRED), "description": Field(Text())}
 _MCP_SERVER = Record(
@@ -71,7 +72,7 @@ _AGENT = Record(
         "author": Field(Text(patterns=((_AUTHOR, "Author must start with @"),)), REQUIRED),
         "license": Field(Text(), "MIT"),
         "tags": Field(Items(Text(), 10)),
-        "category": Field(Choice(tuple(_CATEGORIES.split()))),
+        "category": Field(Choice(CATEGORIES)),
         "requires": Field(
             Record({"claude_cli": Field(Text()), "node": Field(Text()), "os": Field(Items(Text()))})
         ),
@@ -157,9 +158,35 @@ def read_entries(entries: tuple[Entry, ...]) -> Candidate:
     return _candidate(entries, archives.write_tar_gz(entries), "application/gzip")
 
 
-def powers(files: Sequence[File]) -> Powers:
-    """Read what an agent of these files asks for. Raises InvalidPackage where it is none."""
-    return _powers(complete(_manifest({file.path: file.text for file in files})))
+def tarball(candidate: Candidate) -> bytes:
+    """Return an agent as a tar.gz: as it was uploaded, or the same one each time it is made."""
+    if candidate.media_type == "application/gzip":
+        return candidate.artifact
+    return archives.write_tar_gz(
+        tuple(Entry(file.path, file.data, file.executable) for file in candidate.files)
+    )
+
+
+def manifest_of(files: Sequence[File]) -> dict[str, Any]:
+    """Return the manifest of an agent of these files, complete. Raises InvalidPackage."""
+    return complete(_manifest({file.path: file.text for file in files}))
+
+
+def powers(manifest: Mapping[str, Any]) -> Powers:
+    """Read what an agent of this complete manifest asks for."""
+    permissions = manifest.get("permissions", {})
+    servers: Mapping[str, Any] = manifest.get("mcp_servers", {})
+    commands = ["*"] if permissions.get("execute_commands") else []
+    commands += manifest.get("allowed_tools", [])
+    commands += [" ".join([it["command"], *it.get("args", [])]) for it in servers.values()]
+    return Powers(
+        network=("*",) if permissions.get("network") else (),
+        commands=tuple(dict.fromkeys(commands)),
+        filesystem="write" if permissions.get("filesystem") else "",
+        environment=tuple(dict.fromkeys(secret["name"] for secret in manifest.get("secrets", ()))),
+        hooks=tuple(step["command"] for step in manifest.get("pre_run", ())),
+        mcp_servers=tuple(servers),
+    )
 
 
 def _candidate(entries: tuple[Entry, ...], artifact: bytes, media_type: str) -> Candidate:
@@ -177,10 +204,11 @@ def _candidate(entries: tuple[Entry, ...], artifact: bytes, media_type: str) -> 
         description=manifest["description"],
         author=manifest["author"],
         license=manifest["license"],
-        tags=_tags(manifest),
+        tags=tuple(dict.fromkeys(filter(None, manifest.get("tags", ())))),
+        category=manifest.get("category", ""),
         files=files,
         readme=texts.get("README.md") or texts.get(PROMPT) or "",
-        powers=_powers(manifest),
+        powers=powers(manifest),
         manifest=manifest,
         notes=tuple(_notes(raw, texts)),
     )
@@ -206,24 +234,3 @@ def _notes(manifest: Mapping[str, Any], texts: Mapping[str, str | None]) -> Iter
     )
     if not texts.get(PROMPT):
         yield f"there is no {PROMPT}"
-
-
-def _tags(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    tags = [*manifest.get("tags", ()), manifest.get("category", "")]
-    return tuple(dict.fromkeys(tag for tag in tags if tag))
-
-
-def _powers(manifest: Mapping[str, Any]) -> Powers:
-    permissions = manifest.get("permissions", {})
-    servers: Mapping[str, Any] = manifest.get("mcp_servers", {})
-    commands = ["*"] if permissions.get("execute_commands") else []
-    commands += manifest.get("allowed_tools", [])
-    commands += [" ".join([it["command"], *it.get("args", [])]) for it in servers.values()]
-    return Powers(
-        network=("*",) if permissions.get("network") else (),
-        commands=tuple(dict.fromkeys(commands)),
-        filesystem="write" if permissions.get("filesystem") else "",
-        environment=tuple(dict.fromkeys(secret["name"] for secret in manifest.get("secrets", ()))),
-        hooks=tuple(step["command"] for step in manifest.get("pre_run", ())),
-        mcp_servers=tuple(servers),
-    )

@@ -138,6 +138,7 @@ def read(data: bytes) -> Candidate:
         author=manifest.nullable_text("author"),
         license=manifest.nullable_text("license"),
         tags=manifest.texts("tags"),
+        category=agent.manifest_of(files).get("category", "") if kind is Kind.AGENT else "",
         dependencies=tuple(map(_dependency, manifest.children("dependencies"))),
         visibility=_visibility(manifest),
         files=files,
@@ -369,7 +370,7 @@ def _powers(
     agents and tools are this registry's own kinds and have to be what they say.
     """
     if kind is Kind.AGENT:
-        return agent.powers(files), ()
+        return agent.powers(agent.manifest_of(files)), ()
     if kind is Kind.TOOL:
         return tool.powers(files), ()
     if kind is not Kind.SKILL:

@@ -298,7 +298,7 @@ def _at(caller: Caller, workspace: str, channel: str = "") -> Caller:
         raise Unauthenticated(
             "what a team shares needs a token", hint="Make one with `ctxmcp token create`."
         )
-    if caller.namespaces:
+    if caller.namespaces or caller.account is not None:
         raise Forbidden(
             "a package token opens no workspace",
             hint="Make one of the team server: `ctxmcp token create --scope search`.",

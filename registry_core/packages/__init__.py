@@ -55,6 +55,7 @@ class Release:
     author: str
     license: str
     tags: tuple[str, ...]
+    category: str
     dependencies: tuple[dict[str, Any], ...]
     powers: dict[str, Any]
     outcome: str
@@ -110,6 +111,10 @@ class Summary:
     updated_at: datetime
     release_count: int
     downloads: int
+    runs: int
+    successes: int
+    """Of the runs that somebody told of."""
+    stars: int
     deprecated: str | None
     """Why its publisher wants nobody to begin with it."""
     replacement: str | None

@@ -16,6 +16,3 @@ class Period(StrEnum):
     def hours(self) -> int:
         """How long it is."""
         return {Period.DAY: 24, Period.WEEK: 7 * 24, Period.MONTH: 30 * 24}[self]
-
-
-MOST_HOURS = Period.MONTH.hours

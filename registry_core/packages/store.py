@@ -8,12 +8,11 @@ in the same transaction, with their events (`_act`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, false, insert, or_, select, true, update
+from sqlalchemy import bindparam, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from registry_core import keyring
@@ -35,7 +34,6 @@ from registry_core.packages import (
     State,
     Summary,
     Waiting,
-    hours,
 )
 from registry_core.schema import packages, release_details, releases
 
@@ -172,7 +170,7 @@ class Packages:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return {row[0]: (summary_of(row), row.body) for row in rows}
+        return {row[0]: (_shelved(summary_of(row)), row.body) for row in rows}
 
     async def admit(self, claim: Claim, caller: Caller) -> Package | None:
         """Say whether the caller may publish this version now, without writing anything.
@@ -366,29 +364,6 @@ class Packages:
 
         return await self._journal.write(work)
 
-    async def count_downloads(self, counts: Mapping[tuple[int, int], int]) -> None:
-        """Add to the downloads of (package id, release id)."""
-        of_packages = Counter[int]()
-        for (package_id, _), count in counts.items():
-            of_packages[package_id] += count
-
-        async def work(connection: AsyncConnection) -> None:
-            await self._journal.database.serialise(connection)
-            await hours.add(connection, of_packages, hours.hour(self._journal.now()))
-            for (package_id, release_id), count in counts.items():
-                await connection.execute(
-                    update(packages)
-                    .where(packages.c.id == package_id)
-                    .values(downloads=packages.c.downloads + count)
-                )
-                await connection.execute(
-                    update(releases)
-                    .where(releases.c.id == release_id)
-                    .values(downloads=releases.c.downloads + count)
-                )
-
-        await self._journal.database.write(work)
-
     async def _decide(
         self, name: PackageName, version: Version, state: State, reason: str, caller: Caller
     ) -> Release:
@@ -540,7 +515,7 @@ def _exists(name: PackageName, version: Version, state: State = State.RELEASED) 
 def _visible_to(caller: Caller) -> ColumnElement[bool]:
     if caller.owner:
         return true()
-    mine = packages.c.namespace.in_(caller.namespaces) if caller.has(Scope.READ) else false()
+    mine = packages.c.namespace.in_(caller.readable)
     return or_(packages.c.visibility == Visibility.PUBLIC.value, mine)
 
 
@@ -740,6 +715,9 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "updated_at": mine["updated_at"],
         "release_count": mine["release_count"],
         "downloads": mine["downloads"],
+        "runs": mine["runs"],
+        "successes": mine["successes"],
+        "stars": mine["stars"],
         "deprecated": mine["deprecated"],
         "replacement": mine["replacement"],
     }
@@ -754,6 +732,15 @@ def _waiting(row: Row[Any]) -> Waiting:
 def summary_of(row: Row[Any]) -> Summary:
     """Read the columns of `packages` and `releases`, which stand first in a row."""
     return Summary(**_head(row), latest=_release(row))
+
+
+def _shelved(package: Summary) -> Summary:
+    """Let a package be found by its category as by a tag."""
+    release = package.latest
+    if release is None or not release.category:
+        return package
+    tags = tuple(dict.fromkeys([*release.tags, release.category]))
+    return replace(package, latest=replace(release, tags=tags))
 
 
 def _release(row: Row[Any]) -> Release | None:

@@ -12,8 +12,8 @@ from sqlalchemy import case, func, or_, select, true
 
 from registry_core.events.redaction import readable_namespaces
 from registry_core.formats import Visibility
-from registry_core.packages.hours import hour
-from registry_core.schema import downloads, packages
+from registry_core.packages.uses import hour_of
+from registry_core.schema import packages, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,22 +51,22 @@ class Trends:
         self, caller: Caller, period: Period, kind: Kind | None, limit: int
     ) -> Sequence[Trend]:
         """Return what the caller may see of what is used most, the best first."""
-        now = hour(self._journal.now())
+        now = hour_of(self._journal.now())
         weights = [
-            (downloads.c.hour > now - (step + 1) * period.hours / STEPS, 0.5 ** (4 * step / STEPS))
+            (usage.c.hour > now - (step + 1) * period.hours / STEPS, 0.5 ** (4 * step / STEPS))
             for step in range(STEPS)
         ]
-        score = func.sum(downloads.c.count * case(*weights, else_=0.0)).label("score")
-        count = func.sum(downloads.c.count).label("downloaded")
+        score = func.sum(usage.c.downloads * case(*weights, else_=0.0)).label("score")
+        count = func.sum(usage.c.downloads).label("downloaded")
         statement = (
-            select(downloads.c.package_id, score, count)
-            .join(packages, packages.c.id == downloads.c.package_id)
-            .where(downloads.c.hour > now - period.hours)
+            select(usage.c.package_id, score, count)
+            .join(packages, packages.c.id == usage.c.package_id)
+            .where(usage.c.hour > now - period.hours, usage.c.downloads > 0)
             .where(packages.c.latest_id.is_not(None), packages.c.deprecated.is_(None))
             .where(packages.c.kind == kind.value if kind else true())
             .where(_seen_by(caller))
-            .group_by(downloads.c.package_id)
-            .order_by(score.desc(), count.desc(), downloads.c.package_id)
+            .group_by(usage.c.package_id)
+            .order_by(score.desc(), count.desc(), usage.c.package_id)
             .limit(limit)
         )
         async with self._journal.database.read() as connection:

@@ -4,7 +4,7 @@ Each id has the words of the document it comes from. A test says which of them i
 
     @claims("endpoint.health")
 
-`test_leanctx_requirements.py` checks both directions: every id is claimed by a test and every
+`test_requirements.py` checks both directions: every id is claimed by a test and every
 claim is an id; every id is in the document, and every row of the document has an id.
 """
 

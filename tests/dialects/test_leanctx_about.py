@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from registry_core.operations import CATALOG
 from served import EVERYBODY, Served
-from transports.dialects import ctxpkg, leanctx, osv, quarantine, tlog
+from transports.dialects import ctxpkg, leanctx, osv, tlog
 from transports.openapi import CONTRACT
 from transports.routes import each
 from world import World
@@ -136,7 +136,6 @@ def routes() -> set[str]:
                 *leanctx.routes(),
                 *ctxpkg.routes(),
                 *osv.routes(),
-                *quarantine.routes(),
                 *tlog.routes(),
             ]
         )
@@ -219,7 +218,6 @@ ANSWERED = [
     ("GET", "/api/v1/packages/acme/review/index.json", None),
     ("GET", "/api/v1/packages/acme/review/1.0.0/trust", None),
     ("GET", "/api/v1/osv/index.json", None),
-    ("POST", "/v1/quarantine/summarize", {"text": "Top story today."}),
 ]
 
 

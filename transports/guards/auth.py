@@ -183,6 +183,19 @@ class Bearer:
         """The key of a token that was found before; empty for everybody else."""
         return f"token:{self._digest}" if self._digest in self._known else ""
 
+    @property
+    def account_key(self) -> str:
+        """The key of the account, or of the token without one; empty before it was looked up."""
+        found = self._caller
+        if found is None or found.token_id is None:
+            return ""
+        return f"account:{found.account}" if found.account else f"token:{found.token_id}"
+
+    @property
+    def address_key(self) -> str:
+        """The key of the network that asks; empty where a good token says who it is."""
+        return "" if self.account_key else self._peer
+
     async def settled_key(self) -> str:
         """Look the token up where it was not found before, and return the key."""
         if self._given and not self.token_key:

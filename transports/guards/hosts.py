@@ -2,7 +2,8 @@
 
 A browser sends a page's own name as `Host`, so a page that has its name point to 127.0.0.1 (DNS
 rebinding) is told apart by it; and it sends where a page came from as `Origin` with whatever could
-change something, so a page elsewhere cannot post here either. Programs send no `Origin`.
+change something, so a page elsewhere cannot post here either. Programs send no `Origin`. What is
+`shared` is for pages of anywhere; nothing there is done for whoever merely sits at this machine.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from transports.access import read_name, read_origin
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,24 +26,32 @@ if TYPE_CHECKING:
 class HostCheck:
     """Refuses requests that name another server, or come from a page of another."""
 
-    def __init__(self, app: ASGIApp, *, access: Access, refuse: Refuse) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        shared: Callable[[Scope], bool],
+        refuse: Refuse,
+    ) -> None:
         self._app = app
         self._access = access
+        self._shared = shared
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._problem(scope["headers"]) if scope["type"] == "http" else None
+        problem = self._problem(scope) if scope["type"] == "http" else None
         app = self._app if problem is None else self._refuse(scope, problem)
         await app(scope, receive, send)
 
-    def _problem(self, headers: Iterable[tuple[bytes, bytes]]) -> HostDenied | None:
+    def _problem(self, scope: Scope) -> HostDenied | None:
         hosts, origins = [], []
-        for name, value in headers:
+        for name, value in scope["headers"]:
             if name == b"host":
                 hosts.append(value.decode("latin-1"))
             elif name == b"origin":
                 origins.append(value.decode("latin-1"))
-        return self._host(hosts) or self._origin(origins)
+        return self._host(hosts) or (None if self._shared(scope) else self._origin(origins))
 
     def _host(self, given: Sequence[str]) -> HostDenied | None:
         if len(given) != 1:

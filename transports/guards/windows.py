@@ -1,7 +1,8 @@
 """Requests per window: what the document allows a token on one path within a minute.
 
 The window moves: at any moment the last minute is counted, so no two minutes' worth fit around
-the turn of one. Only tokens have windows (see `transports.limits`). A tool that is called over MCP
+the turn of one. A row says whose requests it counts (`transports.limits.Whom`); the first row that
+applies to a request counts it. A tool that is called over MCP
 counts as one that is called by path.
 """
 
@@ -16,11 +17,11 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from registry_core.errors import RateLimited
-from transports.limits import Below
+from transports.limits import Below, Whom
 from transports.refusals import ALLOWANCE, Allowance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,15 +38,22 @@ def count(scope: Scope, path: str) -> None:
     windows.count(scope, path)
 
 
+def counts_still(scope: Scope, what: str, most: int, seconds: int) -> bool:
+    """Tell whether something may count once more within a time; 0 is no limit."""
+    windows: WindowLimit = scope[_KEY]
+    return not most or windows.counts_still(what, most, seconds)
+
+
 class WindowLimit:
-    """Bounds the requests of one token to some paths."""
+    """Bounds the requests of one asker to some paths."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
         windows: Sequence[Window],
-        token_key: Callable[[Scope], str],
+        key: Callable[[Scope, Whom], str],
+        look: Callable[[Scope], Awaitable[object]],
         refuse: Refuse,
     ) -> None:
         self._app = app
@@ -54,12 +62,16 @@ class WindowLimit:
             (
                 Below(window.path),
                 window,
-                RateLimitItemPerSecond(window.most, window.seconds, namespace=window.path),
+                RateLimitItemPerSecond(
+                    window.most, window.seconds, namespace=f"{window.path} {window.words}"
+                ),
             )
             for window in windows
             if window.most
         ]
-        self._token_key = token_key
+        self._told = Below(*{w.path for w in windows if w.most and w.whom is not Whom.TOKEN})
+        self._key = key
+        self._look = look
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +79,8 @@ class WindowLimit:
         if scope["type"] == "http":
             scope[_KEY] = self
             try:
+                if scope["path"] in self._told:
+                    await self._look(scope)
                 self.count(scope, scope["path"])
             except RateLimited as error:
                 app = self._refuse(scope, error)
@@ -75,12 +89,17 @@ class WindowLimit:
     def count(self, scope: Scope, path: str) -> None:
         """Count a request to `path` where it has a window. Raises RateLimited."""
         for paths, window, item in self._windows:
-            key = self._token_key(scope) if path in paths else ""
+            counts = path in paths and (not window.methods or scope["method"] in window.methods)
+            key = self._key(scope, window.whom) if counts else ""
             if key:
                 left = scope[ALLOWANCE] = self._take(item, key)
                 if left.wait:
                     raise _refusal(window, left)
                 return
+
+    def counts_still(self, what: str, most: int, seconds: int) -> bool:
+        """Count something that is no request to a path."""
+        return self._limiter.hit(RateLimitItemPerSecond(most, seconds, namespace="other"), what)
 
     def _take(self, item: RateLimitItem, key: str) -> Allowance:
         allowed = self._limiter.hit(item, key)
@@ -91,6 +110,8 @@ class WindowLimit:
 
 
 def _refusal(window: Window, left: Allowance) -> RateLimited:
+    if window.refusal:
+        return RateLimited(window.refusal, retry_after=left.wait)
     return RateLimited(
         f"more than {window.most} {window.words} with this token",
         retry_after=left.wait,

@@ -137,11 +137,84 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issued_at", name=op.f("pk_log_status")),
     )
     op.create_table(
+        "accounts",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("handle", sa.String(length=32), nullable=False),
+        sa.Column("display_name", sa.String(length=100), nullable=False),
+        sa.Column("avatar_url", sa.Text(), nullable=False),
+        sa.Column("bio", sa.Text(), nullable=False),
+        sa.Column("website", sa.Text(), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+        sa.UniqueConstraint("email", name=op.f("uq_accounts_email")),
+        sa.UniqueConstraint("handle", name=op.f("uq_accounts_handle")),
+    )
+    op.create_table(
+        "identities",
+        sa.Column("provider", sa.String(length=16), nullable=False),
+        sa.Column("subject", sa.String(length=254), nullable=False),
+        sa.Column("account_id", sa.String(length=16), nullable=False),
+        sa.Column("handle", sa.String(length=100), nullable=False),
+        sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_identities_account_id")
+        ),
+        sa.PrimaryKeyConstraint("provider", "subject", name=op.f("pk_identities")),
+    )
+    op.create_index("ix_identities_account_id", "identities", ["account_id"], unique=False)
+
+    op.create_table(
+        "teams",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("handle", sa.String(length=32), nullable=False),
+        sa.Column("display_name", sa.String(length=100), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_teams")),
+        sa.UniqueConstraint("handle", name=op.f("uq_teams_handle")),
+    )
+    op.create_table(
+        "team_members",
+        sa.Column("team_id", sa.String(length=16), nullable=False),
+        sa.Column("account_id", sa.String(length=16), nullable=False),
+        sa.Column("role", sa.String(length=8), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_team_members_account_id")
+        ),
+        sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_team_members_team_id")),
+        sa.PrimaryKeyConstraint("team_id", "account_id", name=op.f("pk_team_members")),
+    )
+    op.create_index("ix_team_members_account_id", "team_members", ["account_id"], unique=False)
+
+    op.create_table(
+        "sign_ins",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("redirect_uri", sa.Text(), nullable=False),
+        sa.Column("then_to", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_sign_ins")),
+    )
+    op.create_index("ix_sign_ins_expires_at", "sign_ins", ["expires_at"], unique=False)
+
+    op.create_table(
         "namespaces",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("account_id", sa.String(length=16), nullable=True),
+        sa.Column("team_id", sa.String(length=16), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_namespaces_account_id")
+        ),
+        sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_namespaces_team_id")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_namespaces")),
     )
+    op.create_index("ix_namespaces_account_id", "namespaces", ["account_id"], unique=False)
+    op.create_index("ix_namespaces_team_id", "namespaces", ["team_id"], unique=False)
+
     op.create_table(
         "sessions",
         sa.Column("workspace", sa.String(length=64), nullable=False),
@@ -178,6 +251,9 @@ def upgrade() -> None:
         sa.Column("latest_id", sa.Integer(), nullable=True),
         sa.Column("release_count", sa.Integer(), nullable=False),
         sa.Column("downloads", sa.Integer(), nullable=False),
+        sa.Column("runs", sa.Integer(), nullable=False),
+        sa.Column("successes", sa.Integer(), nullable=False),
+        sa.Column("stars", sa.Integer(), nullable=False),
         sa.Column("channels", sa.JSON(), nullable=False),
         sa.Column("deprecated", sa.Text(), nullable=True),
         sa.Column("replacement", sa.String(length=100), nullable=True),
@@ -194,18 +270,22 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=16), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("namespace", sa.String(length=32), nullable=True),
+        sa.Column("account_id", sa.String(length=16), nullable=True),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("workspaces", sa.JSON(), nullable=True),
         sa.Column("label", sa.String(length=100), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_tokens_account_id")),
         sa.ForeignKeyConstraint(
             ["namespace"], ["namespaces.name"], name=op.f("fk_tokens_namespace")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
     )
+    op.create_index("ix_tokens_account_id", "tokens", ["account_id"], unique=False)
     op.create_index("ix_tokens_namespace", "tokens", ["namespace"], unique=False)
 
     op.create_table(
@@ -223,6 +303,7 @@ def upgrade() -> None:
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("license", sa.Text(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("category", sa.String(length=32), nullable=False),
         sa.Column("dependencies", sa.JSON(), nullable=False),
         sa.Column("powers", sa.JSON(), nullable=False),
         sa.Column("outcome", sa.String(length=8), nullable=False),
@@ -244,17 +325,6 @@ def upgrade() -> None:
             "package_id", "precedence", name=op.f("uq_releases_package_id_precedence")
         ),
     )
-    op.create_table(
-        "downloads",
-        sa.Column("package_id", sa.Integer(), nullable=False),
-        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["package_id"], ["packages.id"], name=op.f("fk_downloads_package_id")
-        ),
-        sa.PrimaryKeyConstraint("package_id", "hour", name=op.f("pk_downloads")),
-    )
-    op.create_index("ix_downloads_hour", "downloads", ["hour"], unique=False)
     op.create_index("ix_releases_sha256", "releases", ["sha256"], unique=False)
     op.create_index(
         "ix_releases_withheld",
@@ -287,3 +357,55 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("release_id", name=op.f("pk_release_details")),
     )
     op.create_index("ix_release_details_rules", "release_details", ["rules"], unique=False)
+    op.create_table(
+        "usage",
+        sa.Column("package_id", sa.Integer(), nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("downloads", sa.Integer(), nullable=False),
+        sa.Column("runs", sa.Integer(), nullable=False),
+        sa.Column("successes", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=op.f("fk_usage_package_id")),
+        sa.PrimaryKeyConstraint("package_id", "hour", name=op.f("pk_usage")),
+    )
+    op.create_index("ix_usage_hour", "usage", ["hour"], unique=False)
+
+    op.create_table(
+        "stars",
+        sa.Column("package_id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_stars_account_id")),
+        sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=op.f("fk_stars_package_id")),
+        sa.PrimaryKeyConstraint("package_id", "account_id", name=op.f("pk_stars")),
+    )
+    op.create_index("ix_stars_account_id", "stars", ["account_id"], unique=False)
+
+    op.create_table(
+        "tool_names",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("namespace", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_tool_names_namespace")
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_tool_names")),
+    )
+    op.create_table(
+        "proposals",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tool_a", sa.String(length=100), nullable=False),
+        sa.Column("version_a", sa.String(length=64), nullable=False),
+        sa.Column("tool_b", sa.String(length=100), nullable=False),
+        sa.Column("version_b", sa.String(length=64), nullable=False),
+        sa.Column("similarity", sa.Float(), nullable=False),
+        sa.Column("status", sa.String(length=24), nullable=False),
+        sa.Column("runner", sa.String(length=100), nullable=True),
+        sa.Column("manifest_yaml", sa.Text(), nullable=True),
+        sa.Column("source_sha256", sa.String(length=64), nullable=True),
+        sa.Column("failure_reason", sa.Text(), nullable=True),
+        sa.Column("runner_log_sha256", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proposals")),
+        sa.UniqueConstraint("tool_a", "tool_b", name=op.f("uq_proposals_tool_a_tool_b")),
+    )
+    op.create_index("ix_proposals_status", "proposals", ["status"], unique=False)

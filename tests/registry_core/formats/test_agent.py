@@ -77,7 +77,7 @@ def test_a_minimal_agent_asks_for_nothing_and_introduces_itself_by_its_prompt() 
     assert not candidate.powers
     assert candidate.readme == "You help."
     assert candidate.license == "MIT"
-    assert candidate.tags == ("sql", "data")
+    assert (candidate.tags, candidate.category) == (("sql", "data"), "data")
 
 
 def test_what_only_the_command_line_checks_becomes_a_note_and_is_left_out() -> None:

@@ -151,7 +151,7 @@ async def test_popular_is_what_the_policy_says_and_only_what_is_public(sqlite_wo
     assert await near(Names(popular_downloads=1, popular_days=1)) == 0
     assert await near(Names(popular_downloads=0), PackageName("evil", "hidden1")) == 0
     package_ = await world.registry.packages.find(PackageName("acme", "clawhub"), OWNER)
-    await world.registry.packages.count_downloads({(package_.id, package_.latest.id): 3})
+    await world.registry.uses.count_downloads({(package_.id, package_.latest.id): 3})
     assert await near(Names(popular_downloads=3)) == 1
 
 
