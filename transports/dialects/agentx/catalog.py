@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from registry_core.callers import ANONYMOUS
 from registry_core.errors import Invalid
 from registry_core.formats.agent import CATEGORIES
-from registry_core.names import Kind, Reference
-from registry_core.operations.search import Search
-from registry_core.operations.search import search as find
+from registry_core.names import Kind
 from registry_core.packages.shelves import Order, Shelf
+from registry_core.search import Query
 from transports.dialects.agentx.words import answer, moment, paging
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -69,10 +67,8 @@ async def search(request: Request) -> Response:
         raise Invalid(f"Search query is longer than {MOST_QUERY} characters")
     page, limit = paging(request)
     tags = [category] if category else []
-    refs, total = await _found(registry, words, tags, (page - 1) * limit, limit)
-    known = await registry.shelves.named([Reference.parse(ref).name for ref in refs])
+    packages, total = await _found(registry, words, tags, (page - 1) * limit, limit)
     order = _order(request)
-    packages = [known[n] for ref in refs if (n := Reference.parse(ref).name) in known]
     if order is not Order.DOWNLOADS:  # which the command line always says; the best fit comes first
         packages.sort(key=_by(order), reverse=True)
     return await listed(registry, packages, total=total, page=page, limit=limit)
@@ -131,25 +127,23 @@ def item(package: Summary, authors: Mapping[str, Account]) -> dict[str, Any]:
 
 
 async def _found(
-    registry: Registry, words: str, tags: list[str], offset: int, limit: int
-) -> tuple[list[str], int]:
-    """Search, as often as a page takes; what only comes near, and serves nothing, is left out."""
-    refs: list[str] = []
-    cursor, total = str(offset), 0
-    while cursor and len(refs) < limit:
-        given = Search(
-            query=words,
-            kind=Kind.AGENT,
-            tags=tags,
-            limit=min(limit - len(refs), _AT_ONCE),
-            cursor=cursor,
-        )
-        found = await find(registry, ANONYMOUS, given)
-        if found.nothing_fits:
-            return [], 0
-        refs += [hit.ref for hit in found.hits]
-        cursor, total = found.next, found.total
-    return refs, total
+    registry: Registry, words: str, tags: Collection[str], offset: int, limit: int
+) -> tuple[list[Summary], int]:
+    """Search; what only comes near, and serves nothing, is left out."""
+    query = Query(
+        text=words,
+        kinds=frozenset([Kind.AGENT]),
+        tags=frozenset(tags),
+        namespaces_visible=frozenset(),
+        limit=limit,
+        offset=offset,
+    )
+    found = await registry.indexer.search(query)
+    if not found.fits:
+        return [], 0
+    keys = [int(hit.key) for hit in found.hits]
+    there = await registry.packages.by_id(keys)
+    return [there[key] for key in keys if key in there], found.total
 
 
 def _order(request: Request) -> Order:
