@@ -101,7 +101,8 @@ class Addressing:
             self._native[_head(route.path)].append(route)
         for api in apis:
             for route in filter(_is_described, api.routes):
-                self._foreign[_head(route.path)].append((route, api))
+                if head := _head(route.path):  # the front page is no API's
+                    self._foreign[head].append((route, api))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
