@@ -21,13 +21,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
 from registry_core.errors import Conflict, Forbidden, InvalidName, NotFound, Unauthenticated
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import RESERVED_NAMESPACES, parse_namespace, shown
-from registry_core.schema import accounts, identities, namespaces, team_members, teams
+from registry_core.schema import accounts, identities, namespaces, packages, team_members, teams
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
     from registry_core.callers import Caller
     from registry_core.events.journal import Journal
+
+_PUBLIC = select(
+    exists().where(packages.c.namespace == bindparam("of"), packages.c.visibility == "public")
+)
 
 MOST_NAMESPACES = 10
 """Namespaces that one account may own, at most."""
@@ -172,7 +176,10 @@ class Accounts:
         return await self._journal.write(work)
 
     async def give(self, namespace: str, handle: str, by: Caller) -> None:
-        """Make an account or a team the owner of a namespace; the registry's owner may."""
+        """Make an account or a team the owner of a namespace; the registry's owner may.
+
+        It is a leaf of the log, so that nobody loses a namespace unnoticed.
+        """
         _refuse_others(by)
 
         async def work(connection: AsyncConnection) -> None:
@@ -181,8 +188,15 @@ class Accounts:
             await connection.execute(
                 update(namespaces).where(namespaces.c.name == namespace).values(owner)
             )
-            payload = {"namespace": namespace, "handle": handle}
-            await self._journal.append(connection, _event(EventKind.NAMESPACE_GIVEN, by, payload))
+            hidden = await is_hidden(connection, namespace)
+            draft = Draft(
+                EventKind.NAMESPACE_GIVEN,
+                by.name,
+                {"handle": handle},
+                namespace=namespace,
+                private=hidden,
+            )
+            await self._journal.append(connection, draft)
 
         await self._journal.write(work)
 
@@ -308,6 +322,11 @@ def refuse_disabled(row: Any) -> None:
     """Raise Unauthenticated for an account that is disabled."""
     if row.disabled_at is not None:
         raise Unauthenticated("the account is disabled", hint="Ask who runs this registry.")
+
+
+async def is_hidden(connection: AsyncConnection, namespace: str) -> bool:
+    """Tell whether a namespace has no package that everybody may see."""
+    return not (await connection.execute(_PUBLIC, {"of": namespace})).scalar_one()
 
 
 async def reach(connection: AsyncConnection, account_id: str) -> Reach:

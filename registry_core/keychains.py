@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from registry_core import keyring, keys
+from registry_core import accounts, keyring, keys
 from registry_core.callers import Caller, Scope
 from registry_core.errors import Forbidden, NotFound
 from registry_core.keys import Action, Link, Ring, Statement
@@ -102,7 +102,7 @@ class Keychains:
                 said(ring, await keyring.head(connection)),
                 caller,
                 envelope=envelope,
-                private=await keyring.is_hidden(connection, namespace),
+                private=await accounts.is_hidden(connection, namespace),
             )
             rings = ring, keys.follow(ring, link)
             await self._withdraw(connection, rings, link.statement, caller)

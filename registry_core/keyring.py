@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, exists, func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from registry_core import dsse, keys
 from registry_core.errors import Conflict
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.keys import Action, Link, Ring, Signing, Statement
-from registry_core.schema import events, namespace_keys, packages
+from registry_core.schema import events, namespace_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +30,6 @@ _CHAIN = (
     select(namespace_keys)
     .where(namespace_keys.c.namespace == bindparam("of"))
     .order_by(namespace_keys.c.seq)
-)
-_PUBLIC = select(
-    exists().where(packages.c.namespace == bindparam("of"), packages.c.visibility == "public")
 )
 _HEAD = select(func.max(events.c.id))
 _EVENTS = {
@@ -102,11 +99,6 @@ async def append(  # noqa: PLR0913 - a statement, and where it is written
 async def head(connection: AsyncConnection) -> int:
     """Return the position of the newest event, as this transaction sees it."""
     return (await connection.execute(_HEAD)).scalar() or 0
-
-
-async def is_hidden(connection: AsyncConnection, namespace: str) -> bool:
-    """Tell whether a namespace has no package that everybody may see."""
-    return not (await connection.execute(_PUBLIC, {"of": namespace})).scalar_one()
 
 
 def _event(statement: Statement, caller: Caller, *, private: bool) -> Draft:

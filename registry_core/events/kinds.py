@@ -124,6 +124,7 @@ CHANGES = frozenset(
         EventKind.KEY_REVOKED,
         EventKind.KEY_RECOVERED,
         EventKind.TRUST_CHANGED,
+        EventKind.NAMESPACE_GIVEN,
     }
 )
 """Kinds after which what is said of a package may be something else; each is a leaf of the log."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, and_, bindparam, case, cast, or_, select
 
-from registry_core import keyring
+from registry_core import accounts, keyring
 from registry_core.events.kinds import INTRODUCING, EventKind
 from registry_core.formats import Visibility
 from registry_core.packages import State
@@ -136,7 +136,7 @@ def _advisory(row: Any) -> Iterator[Entry]:
 
 async def _compromised(journal: Journal, connection: AsyncConnection) -> AsyncIterator[Entry]:
     for namespace in (await connection.execute(_REVOKING)).scalars().all():
-        if await keyring.is_hidden(connection, namespace):
+        if await accounts.is_hidden(connection, namespace):
             continue
         ring = await keyring.ring(journal, connection, namespace)
         for key in ring.keys.values():

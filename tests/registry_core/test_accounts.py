@@ -12,7 +12,8 @@ from registry_core.accounts import MOST_NAMESPACES, Identity, Role
 from registry_core.callers import OWNER, Caller, Scope
 from registry_core.errors import Conflict, Forbidden, InvalidName, NotFound, Unauthenticated
 from registry_core.events.kinds import EventKind
-from registry_core.schema import metadata, tokens
+from registry_core.events.leaves import Leaf
+from registry_core.schema import log_leaves, metadata, tokens
 from registry_core.tokens import MOST_SIGNED_IN, Grant
 from world import World
 
@@ -99,6 +100,22 @@ async def test_only_the_owner_of_the_registry_gives_a_namespace_away(world: Worl
     assert (await registry.tokens.authenticate(other)).may(Scope.PUBLISH, "acme")
     with pytest.raises(NotFound):
         await registry.accounts.give("acme", "nobody", OWNER)
+
+
+async def test_who_is_given_a_namespace_stands_in_the_log_unless_all_of_it_is_private(world: World):
+    registry = world.registry
+    await world.account("knid")
+    await world.publish("@acme/review")
+    await world.publish("@hidden/plans", private=True)
+    for namespace in ("acme", "hidden"):
+        await registry.accounts.give(namespace, "knid", OWNER)
+    given = select(log_leaves).where(log_leaves.c.kind == EventKind.NAMESPACE_GIVEN.value)
+    async with registry.journal.database.read() as connection:
+        shown, sealed = (await connection.execute(given.order_by(log_leaves.c.position))).all()
+    assert Leaf(shown.leaf).says()["namespace"] == "acme"
+    assert Leaf(shown.leaf).says()["handle"] == "knid"
+    assert b"hidden" not in sealed.leaf
+    assert Leaf(sealed.leaf, sealed.statement, sealed.salt).says()["namespace"] == "hidden"
 
 
 async def test_a_team_lets_its_members_do_what_their_roles_say(world: World):

@@ -180,7 +180,7 @@ async def _delete_release(world: World) -> str:
 async def _insert_release(world: World) -> str:
     await world.publish("@acme/review")
     columns = "package_id, format, media_type, sha256, size, signer, description, author, license"
-    columns += ", tags, dependencies, powers, outcome, position, published_at, published_by, state"
+    columns += ", tags, category, dependencies, powers, outcome, position, published_at, published_by, state"
     columns += ", advisories, downloads"
     await edit(
         world,
