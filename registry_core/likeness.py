@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MOST_KEPT = 20_000
 """Vectors that are kept: 1 KiB each."""
 
+_AT_ONCE = 1000
+"""Texts that are held against all others at once."""
+
 
 def nearest(text: str, others: Sequence[str]) -> list[float]:
     """Return from 0 to 1 how near each of the others is to a text."""
@@ -31,12 +34,17 @@ def nearest(text: str, others: Sequence[str]) -> list[float]:
 
 def pairs(texts: Sequence[str], least: float) -> list[tuple[int, int, float]]:
     """Return every pair of texts that are at least so near, the nearest first."""
-    found = [
-        (first, first + 1 + behind, near)
-        for first, text in enumerate(texts)
-        for behind, near in enumerate(nearest(text, texts[first + 1 :]))
-        if near >= least
-    ]
+    import numpy as np  # noqa: PLC0415 - as above
+
+    if not texts:
+        return []
+    vectors = np.stack([_vector(text) for text in texts])
+    found = []
+    for start in range(0, len(texts), _AT_ONCE):
+        cosines = vectors[start : start + _AT_ONCE] @ vectors.T
+        for row, second in np.argwhere(cosines >= least).tolist():
+            if start + row < second:
+                found.append((start + row, second, _bounded(float(cosines[row, second]))))
     return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))
 
 

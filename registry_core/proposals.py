@@ -10,6 +10,7 @@ stays as it was; saying the same again changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
@@ -95,7 +96,7 @@ class Proposals:
     async def find_candidates(self) -> int:
         """Propose what is near enough and was never proposed; return how many there are."""
         tools = sorted(await self._proven(), key=lambda tool: tool[0].name)
-        near = pairs([tool[1] for tool in tools], LEAST_SIMILARITY)[:MOST_FOUND]
+        near = await asyncio.to_thread(pairs, [tool[1] for tool in tools], LEAST_SIMILARITY)
 
         async def work(connection: AsyncConnection) -> int:
             known = {
@@ -103,7 +104,7 @@ class Proposals:
                 for row in await connection.execute(select(proposals.c.tool_a, proposals.c.tool_b))
             }
             made = 0
-            for first, second, similarity in near:
+            for first, second, similarity in near[:MOST_FOUND]:
                 (a, _, version_a), (b, _, version_b) = tools[first], tools[second]
                 if (str(a), str(b)) not in known:
                     row = {"tool_a": str(a), "version_a": version_a, "similarity": similarity}
