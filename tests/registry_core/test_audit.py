@@ -180,8 +180,8 @@ async def _delete_release(world: World) -> str:
 async def _insert_release(world: World) -> str:
     await world.publish("@acme/review")
     columns = "package_id, format, media_type, sha256, size, signer, description, author, license"
-    columns += ", tags, category, dependencies, powers, outcome, position, published_at, published_by, state"
-    columns += ", advisories, downloads"
+    columns += ", tags, category, dependencies, powers, outcome, position, published_at"
+    columns += ", published_by, state, advisories, downloads"
     await edit(
         world,
         f"INSERT INTO releases (version, precedence, {columns})"
