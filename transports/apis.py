@@ -55,7 +55,7 @@ class Api:
 
     name: str
     routes: Sequence[Route]
-    refuse: Callable[[RegistryError], Response]
+    refuse: Callable[[Scope, RegistryError], Response]
     describe: Callable[[], Description]
     """What its OpenAPI document says beyond its routes."""
     most_body: Sequence[tuple[str, int]] = ()
@@ -157,6 +157,13 @@ def mounted(request: Request) -> str:
     """Return what stands before the paths of its API for the client of a request."""
     before: str = request.scope[_MOUNTED]
     return before
+
+
+def asked(scope: Scope) -> str:
+    """Return the path of a request as its client knows it."""
+    path: str = scope["path"]
+    api = api_of(scope)
+    return path if api is None else f"{scope[_MOUNTED]}{path.removeprefix(api.prefix)}"
 
 
 def address(request: Request, path: str, base_url: str) -> str:
