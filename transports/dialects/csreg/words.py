@@ -98,7 +98,7 @@ def refuse(scope: Connection, error: RegistryError) -> Response:
         "type": kind,
         "title": title,
         "status": status,
-        "detail": error.message,
+        "detail": _sentence(error.message),
         "instance": apis.asked(scope),
     }
     body |= {"hint": error.hint} if error.hint else {}
@@ -110,6 +110,10 @@ def refuse(scope: Connection, error: RegistryError) -> Response:
     response = refusals.response(error, status, body)
     response.headers["content-type"] = PROBLEM
     return response
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…")) else ".")
 
 
 def answer(
