@@ -21,6 +21,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
@@ -160,10 +161,9 @@ def mounted(request: Request) -> str:
 
 
 def asked(scope: Scope) -> str:
-    """Return the path of a request as its client knows it."""
-    path: str = scope["path"]
-    api = api_of(scope)
-    return path if api is None else f"{scope[_MOUNTED]}{path.removeprefix(api.prefix)}"
+    """Return the path of a request as its client has sent it."""
+    sent: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return sent.decode("latin-1")
 
 
 def address(request: Request, path: str, base_url: str) -> str:

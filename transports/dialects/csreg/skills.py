@@ -257,10 +257,10 @@ async def _by_relevance(
     last = await _name_of(registry, after) if after is not None else None
     names: list[PackageName] = []
     async for name in found:
-        if wanted.namespace in {"", name.namespace}:
+        if last is not None:
+            last = None if name == last else last
+        elif wanted.namespace in {"", name.namespace}:
             names.append(name)
-        if name == last:
-            names = []
         if len(names) > limit:
             break
     here = Wanted(wanted.kind, names=names)
