@@ -22,6 +22,7 @@ from registry_core.events.summary import Summaries
 from registry_core.keychains import Keychains
 from registry_core.knowledge import Knowledge
 from registry_core.packages.advisories import Advisories
+from registry_core.packages.cards import Cards
 from registry_core.packages.popular import Popular
 from registry_core.packages.rescans import Rescans
 from registry_core.packages.shelves import Shelves
@@ -37,6 +38,7 @@ from registry_core.search.indexer import Indexer
 from registry_core.sessions import Sessions
 from registry_core.signin import SignIn
 from registry_core.storage.objects import ObjectBlobs, ObjectFiles
+from registry_core.teams import Teams
 from registry_core.tokens import Tokens
 from registry_core.transparency.issuing import Terms
 from registry_core.transparency.log import Log
@@ -81,6 +83,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             recorder=recorder,
             packages=packages,
             shelves=Shelves(journal),
+            cards=Cards(journal),
             uses=uses,
             toolbox=toolbox,
             proposals=Proposals(journal, toolbox),
@@ -89,6 +92,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             rescans=Rescans(journal, trust.weigh),
             keychains=Keychains(journal, packages),
             accounts=accounts,
+            teams=Teams(journal),
             tokens=tokens,
             sign_in=SignIn(journal, accounts, tokens, _github(settings.github, stack)),
             blobs=_blobs(settings),

@@ -5,7 +5,8 @@ of a GitHub user, an address that a link was sent to), never by a name that can 
 handle is a namespace of its own from the first day on; it may claim more, and a team may own some.
 
     owner of a namespace    an account, a team, or (neither) whoever runs the registry
-    role in a team          read < write < admin: install what is private, publish, have a say in it
+    role in a team          read < write < admin: install what is private, publish, do all that an
+                            owner may
 
 Whoever runs the registry claims a namespace by using it. What somebody may do in which namespace is
 read anew for every token that is looked up, so it ends when the ownership does.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
+from registry_core.callers import Scope
 from registry_core.errors import Conflict, Forbidden, InvalidName, NotFound, Unauthenticated
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
@@ -97,8 +99,9 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The namespaces that an account publishes in, and those that it may only read."""
+    """Where an account may do everything, where it publishes and no more, and where it reads."""
 
+    manages: frozenset[str]
     writes: frozenset[str]
     reads: frozenset[str]
 
@@ -219,7 +222,9 @@ class Accounts:
 
         await self._journal.write(work)
 
-    async def make_team(self, handle: str, display_name: str, by: Caller) -> None:
+    async def make_team(
+        self, handle: str, display_name: str, by: Caller, *, description: str = ""
+    ) -> None:
         """Make a team with a namespace of its name; the caller is its first admin."""
         account_id = _account_of(by)
 
@@ -228,8 +233,9 @@ class Accounts:
             if await _is_taken(connection, handle):
                 raise Conflict(f"{shown(handle)} is taken", hint="Choose another.")
             now, team_id = self._journal.now(), secrets.token_hex(8)
-            team = {"id": team_id, "handle": handle, "display_name": display_name[:100]}
-            await connection.execute(insert(teams).values(team | {"created_at": now}))
+            said = {"display_name": display_name[:100], "description": description}
+            row = {"id": team_id, "handle": handle, "created_at": now, "updated_at": now}
+            await connection.execute(insert(teams).values(row | said))
             await self._found(connection, handle, {"team_id": team_id}, by.name)
             await _put_member(connection, team_id, account_id, Role.ADMIN, now)
 
@@ -339,10 +345,8 @@ async def reach(connection: AsyncConnection, account_id: str) -> Reach:
     )
     roles = {row.name: Role(row.role) for row in await connection.execute(shared)}
     owned = (await connection.execute(own)).scalars().all()
-    return Reach(
-        frozenset([*owned, *(name for name, role in roles.items() if role is not Role.READ)]),
-        frozenset(name for name, role in roles.items() if role is Role.READ),
-    )
+    where = {role: frozenset(n for n, mine in roles.items() if mine is role) for role in Role}
+    return Reach(where[Role.ADMIN].union(owned), where[Role.WRITE], where[Role.READ])
 
 
 def _refuse_others(by: Caller) -> None:
@@ -392,6 +396,8 @@ async def _team(connection: AsyncConnection, handle: str) -> str:
 async def _refuse_who_is_no_admin(connection: AsyncConnection, team_id: str, by: Caller) -> None:
     if by.owner:
         return
+    if not by.has(Scope.PUBLISH):
+        raise Forbidden("this token may not manage a team", hint="Use one with the scope publish.")
     found = await connection.execute(
         select(team_members.c.role)
         .where(team_members.c.team_id == team_id)

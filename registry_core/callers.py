@@ -23,12 +23,14 @@ PLACE_HINT = "Use 1 to 64 of A-Z a-z 0-9 . _ - /"
 class Scope(StrEnum):
     """What a token opens.
 
-    The first two are those of package tokens and apply to namespaces; the eight after them are
+    The first three are those of package tokens and apply to namespaces; the eight after them are
     the team server's and apply to workspaces; the last applies to the registry.
     """
 
     PUBLISH = "publish"
-    """Publish and yank in the token's namespace; includes `read`."""
+    """All that a namespace's owner may do: yank, delete, keys, teams; includes `push`."""
+    PUSH = "push"
+    """Publish in the token's namespace and move channels; includes `read`."""
     READ = "read"
     """Install private packages of the token's namespace; includes `search`."""
     SEARCH = "search"
@@ -52,14 +54,16 @@ class Scope(StrEnum):
 
 
 _INCLUDED: Mapping[Scope, frozenset[Scope]] = {
-    Scope.PUBLISH: frozenset({Scope.READ, Scope.SEARCH, Scope.ARTIFACTS}),
+    Scope.PUBLISH: frozenset({Scope.PUSH, Scope.READ, Scope.SEARCH, Scope.ARTIFACTS}),
+    Scope.PUSH: frozenset({Scope.READ, Scope.SEARCH, Scope.ARTIFACTS}),
     Scope.READ: frozenset({Scope.SEARCH, Scope.ARTIFACTS}),
     Scope.REVIEW: frozenset({Scope.SEARCH, Scope.ARTIFACTS}),
 }
 
 _READING = _INCLUDED[Scope.READ] | {Scope.READ}
+_PUSHING = _INCLUDED[Scope.PUSH] | {Scope.PUSH}
 
-PACKAGE_SCOPES = frozenset({Scope.PUBLISH, Scope.READ})
+PACKAGE_SCOPES = frozenset({Scope.PUBLISH, Scope.PUSH, Scope.READ})
 TEAM_SCOPES = frozenset(Scope) - PACKAGE_SCOPES
 
 _VIEWER = frozenset({Scope.SEARCH, Scope.GRAPH, Scope.ARTIFACTS, Scope.EVENTS})
@@ -84,7 +88,8 @@ def with_included(scopes: Iterable[Scope]) -> frozenset[Scope]:
 class Caller:
     """One asker. `namespaces` are the ones its package scopes apply to; an owner has all of them.
 
-    In those of `reads` it has the scope `read` and no other. `account` is the id of the account
+    In those of `pushes` it has the scope `push` and what that includes, in those of `reads` the
+    scope `read` and no other. `account` is the id of the account
     that it acts for, if it does. `workspaces` are the ones it may work in, None for any;
     `workspace` and `channel` are where this request takes place.
     """
@@ -92,6 +97,7 @@ class Caller:
     name: str
     scopes: frozenset[Scope] = frozenset()
     namespaces: frozenset[str] = frozenset()
+    pushes: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     owner: bool = False
     token_id: str | None = None
@@ -108,17 +114,22 @@ class Caller:
         """Whether this caller holds `scope` in `namespace`."""
         return self.owner or (
             self.has(scope)
-            and (namespace in self.namespaces or (namespace in self.reads and scope in _READING))
+            and (
+                namespace in self.namespaces
+                or (namespace in self.pushes and scope in _PUSHING)
+                or (namespace in self.reads and scope in _READING)
+            )
         )
 
     @property
     def readable(self) -> frozenset[str]:
         """The namespaces whose private packages it may see, where it is no owner."""
-        return self.namespaces | self.reads if self.has(Scope.READ) else frozenset()
+        mine = self.namespaces | self.pushes | self.reads
+        return mine if self.has(Scope.READ) else frozenset()
 
     def is_told_of(self, namespace: str) -> bool:
         """Whether this caller is told what of a namespace is held, and why."""
-        return self.may(Scope.PUBLISH, namespace) or self.has(Scope.REVIEW)
+        return self.may(Scope.PUSH, namespace) or self.has(Scope.REVIEW)
 
 
 ANONYMOUS = Caller(name="anonymous", scopes=frozenset({Scope.SEARCH, Scope.ARTIFACTS}))

@@ -315,11 +315,16 @@ class Reference:
         return str(self.name) if self.selector is None else f"{self.name}@{self.selector}"
 
 
+def is_channel(text: str) -> bool:
+    """Tell whether a text is the name of a channel: a word that can be no range."""
+    return bool(_CHANNEL.fullmatch(text)) and text != "x" and not re.match(r"v\d", text)
+
+
 def parse_selector(text: str) -> Version | Range | str | None:
     """Read what stands behind the `@` of a reference."""
     if text in {"", "latest"}:
         return None
-    if _CHANNEL.fullmatch(text) and text != "x" and not re.match(r"v\d", text):
+    if is_channel(text):
         return text
     try:
         return Version.parse(text)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registry_core.keychains import Keychains
     from registry_core.knowledge import Knowledge
     from registry_core.packages.advisories import Advisories
+    from registry_core.packages.cards import Cards
     from registry_core.packages.popular import Popular
     from registry_core.packages.rescans import Rescans
     from registry_core.packages.shelves import Shelves
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from registry_core.sessions import Sessions
     from registry_core.signin import SignIn
     from registry_core.storage import Blobs
+    from registry_core.teams import Teams
     from registry_core.tokens import Tokens
     from registry_core.transparency.log import Log
     from registry_core.usage import Usage
@@ -46,6 +48,7 @@ class Registry:
     recorder: Recorder
     packages: Packages
     shelves: Shelves
+    cards: Cards
     uses: Uses
     toolbox: Toolbox
     proposals: Proposals
@@ -54,6 +57,7 @@ class Registry:
     rescans: Rescans
     keychains: Keychains
     accounts: Accounts
+    teams: Teams
     tokens: Tokens
     sign_in: SignIn
     blobs: Blobs

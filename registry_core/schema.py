@@ -83,7 +83,9 @@ teams = Table(
     Column("id", String(16), primary_key=True),
     Column("handle", String(32), nullable=False, unique=True),  # a namespace of that name is its
     Column("display_name", String(100), nullable=False),
+    Column("description", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
 )
 
 team_members = Table(
@@ -162,6 +164,15 @@ packages = Table(
     Column("deprecated", Text),  # why; null: it is not
     Column("replacement", String(100)),
     UniqueConstraint("namespace", "name"),
+)
+
+cards = Table(
+    "cards",  # what an owner wrote of a package, beside what its releases say
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("display_name", String(100), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
 )
 
 releases = Table(

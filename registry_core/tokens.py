@@ -1,6 +1,6 @@
 """Tokens: made once, shown once, kept as a digest.
 
-    ctxp_<43 characters>     publish, yank, and install the private packages of one namespace
+    ctxp_<43 characters>     publish, and with the scope `publish` yank, in one namespace
     ctxr_<43 characters>     install the private packages of one namespace
     lctx_t_<43 characters>   the team server's scopes, in some workspaces or in any
     agentx_, patchcat_, sk_  an account's, in all namespaces that it publishes in, or in one: a
@@ -86,7 +86,7 @@ class Grant:
             return f"{self.brand}_"
         if self.namespace is None and self.account is None:
             return "lctx_t_"
-        return "ctxp_" if Scope.PUBLISH in self.scopes else "ctxr_"
+        return "ctxr_" if self.scopes == {Scope.READ} else "ctxp_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class Tokens:
         return known[digest]
 
     async def _looked_up(self, text: str, digest: str) -> _Held:
-        row, reached = None, Reach(frozenset(), frozenset())
+        row, reached = None, Reach(frozenset(), frozenset(), frozenset())
         if _TOKEN.fullmatch(text):
             statement = (
                 select(tokens, accounts.c.handle, accounts.c.disabled_at)
@@ -246,19 +246,25 @@ class _Held:
 def _caller(row: Any, reached: Reach) -> Caller:
     """Make who holds a token of what stands of it, and of where its account may do what."""
     if row.account_id is None:
-        name, writes = f"token:{row.id}", frozenset({row.namespace} if row.namespace else ())
+        name, reached = f"token:{row.id}", Reach(_only(row.namespace), frozenset(), frozenset())
     else:
-        name, writes = f"account:{row.handle}", reached.writes
-    only = writes if row.namespace is None else frozenset({row.namespace})
+        name = f"account:{row.handle}"
+    everywhere = reached.manages | reached.writes | reached.reads
+    only = everywhere if row.namespace is None else _only(row.namespace)
     return Caller(
         name=name,
         scopes=with_included(map(Scope, row.scopes)),
-        namespaces=writes & only,
-        reads=reached.reads if row.namespace is None else reached.reads & only,
+        namespaces=reached.manages & only,
+        pushes=reached.writes & only,
+        reads=reached.reads & only,
         token_id=row.id,
         account=row.account_id,
         workspaces=None if row.workspaces is None else frozenset(row.workspaces),
     )
+
+
+def _only(namespace: str | None) -> frozenset[str]:
+    return frozenset({namespace} if namespace else ())
 
 
 def _check(grant: Grant) -> None:
@@ -271,11 +277,11 @@ def _check(grant: Grant) -> None:
     packages = grant.namespace is not None or grant.account is not None
     if packages and (grant.role or not grant.scopes <= PACKAGE_SCOPES):
         raise Invalid(
-            "a token of a namespace or an account has the scopes publish or read alone",
+            "a token of a namespace or an account has the scopes publish, push or read alone",
             hint="Make a token without a namespace for the team server's scopes.",
         )
     if not packages and not grant.scopes <= TEAM_SCOPES:
-        raise Invalid("the scopes publish and read need a namespace", hint="Add --namespace.")
+        raise Invalid("the scopes publish, push and read need a namespace", hint="Add --namespace.")
     for workspace in grant.workspaces or ():
         if not PLACE.fullmatch(workspace):
             raise Invalid(f"{shown(workspace)} is no workspace", hint=PLACE_HINT)

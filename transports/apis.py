@@ -21,6 +21,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
@@ -55,7 +56,7 @@ class Api:
 
     name: str
     routes: Sequence[Route]
-    refuse: Callable[[RegistryError], Response]
+    refuse: Callable[[Scope, RegistryError], Response]
     describe: Callable[[], Description]
     """What its OpenAPI document says beyond its routes."""
     most_body: Sequence[tuple[str, int]] = ()
@@ -158,6 +159,12 @@ def mounted(request: Request) -> str:
     """Return what stands before the paths of its API for the client of a request."""
     before: str = request.scope[_MOUNTED]
     return before
+
+
+def asked(scope: Scope) -> str:
+    """Return the path of a request as its client has sent it."""
+    sent: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return sent.decode("latin-1")
 
 
 def address(request: Request, path: str, base_url: str) -> str:

@@ -40,7 +40,7 @@ from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
 from transports.apis import Addressing, api_of, is_shared
-from transports.dialects import agentx, ctxpkg, leanctx, osv, patchcat, tlog
+from transports.dialects import agentx, csreg, ctxpkg, leanctx, osv, patchcat, tlog
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -56,7 +56,7 @@ from transports.sse import Streams
 from transports.state import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import Scope
@@ -77,7 +77,7 @@ CLOSED = Below("/v1", "/mcp")
 AUDITED = Below("/v1/tools/call", "/mcp")
 """Where whoever is turned away stands in the audit log."""
 
-APIS = (agentx.API, patchcat.API)
+APIS = (agentx.API, patchcat.API, csreg.API)
 """The foreign APIs: to add one, write a module with an `Api`, and its name here."""
 
 _BODIES = [
@@ -191,18 +191,18 @@ def _refuse(scope: Scope, error: RegistryError) -> Response:
         _log.warning("%s: %s", shown(path), error)
     elif refusals.status(error) >= 500:
         _log.error("%s: %s", shown(path), error, exc_info=error)
-    return _family(scope)(error)
+    return _refusal(scope, error)
 
 
-def _family(scope: Scope) -> Callable[[RegistryError], Response]:
+def _refusal(scope: Scope, error: RegistryError) -> Response:
     api, path = api_of(scope), scope["path"]
     if api is not None:
-        return api.refuse
+        return api.refuse(scope, error)
     if path in MCP:
-        return mcp_http.refuse
+        return mcp_http.refuse(error)
     if path.startswith("/log/"):
-        return tlog.refuse
-    return ctxpkg.refuse if path.startswith("/api/") else leanctx.refuse
+        return tlog.refuse(error)
+    return ctxpkg.refuse(error) if path.startswith("/api/") else leanctx.refuse(error)
 
 
 async def _registry_error(request: Request, error: Exception) -> Response:
@@ -222,6 +222,6 @@ async def _nobody_listens(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, defect: Exception) -> Response:
     """Answer for a defect; the framework raises it on into the server's log."""
     error = Internal("something in the registry is broken", hint="Its log says what.")
-    response = _family(request.scope)(error)
+    response = _refusal(request.scope, error)
     response.raw_headers.extend(refusals.rate_headers(request.scope))  # it passes no guard
     return response

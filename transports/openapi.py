@@ -74,6 +74,8 @@ def foreign(
                 described.name,
                 described.error,
                 [{"bearerAuth": []}] if key in described.closed else [],
+                described.refusals,
+                described.refuses_with,
             )
             paths.setdefault(route.path_format, {})[method.lower()] = _operation(key, route, told)
     return {
@@ -137,6 +139,9 @@ class Row:
     gives: str = "application/json"
     status: int = 200
     summary: str = ""
+    also_takes: Mapping[str, Schema] = field(default_factory=dict)
+    """Other media types of a body."""
+    needs_body: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,9 @@ class Description:
     """The schema of a refusal."""
     closed: frozenset[str]
     """The routes that need a token."""
+    refusals: Sequence[int] = ()
+    """The statuses of refusals, where they are listed one by one."""
+    refuses_with: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,8 @@ class _Told:
     tag: str
     error: str
     security: Sequence[Mapping[str, Sequence[str]]]
+    refusals: Sequence[int] = ()
+    refuses_with: str = "application/json"
 
 
 def _operation(key: str, route: Route, told: _Told) -> dict[str, Any]:
@@ -177,16 +187,22 @@ def _operation(key: str, route: Route, told: _Told) -> dict[str, Any]:
         "summary": row.summary or " ".join((route.endpoint.__doc__ or "").split()),
         "security": told.security,
         "responses": {
-            str(row.status): _content("Done.", row.gives, row.answer),
-            "default": _content("Refused.", "application/json", _ref(told.error)),
+            str(row.status): _done(row),
+            **{
+                str(status): _content("Refused.", told.refuses_with, _ref(told.error))
+                for status in told.refusals or ("default",)
+            },
         },
     }
     if parameters:
         described["parameters"] = parameters
     if row.body is not None:
         described["requestBody"] = {
-            "required": True,
-            "content": {row.takes: {"schema": row.body}},
+            "required": row.needs_body,
+            "content": {
+                media_type: {"schema": schema}
+                for media_type, schema in {row.takes: row.body, **row.also_takes}.items()
+            },
         }
     return described
 
@@ -199,6 +215,12 @@ def _parameter(place: str, name: str, schema: Schema) -> dict[str, Any]:
     required = place == "path" or bool(schema.get("x-required"))
     shown = {key: value for key, value in schema.items() if not key.startswith("x-")}
     return {"in": place, "name": name, "required": required, "schema": shown}
+
+
+def _done(row: Row) -> dict[str, Any]:
+    if not row.gives:
+        return {"description": "Done."}
+    return _content("Done.", row.gives, row.answer)
 
 
 def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any]:

@@ -7,6 +7,7 @@ may let others in, and nobody over the network may.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from registry_core.registry import Registry
     from registry_core.tokens import Token, Tokens
 
 
@@ -32,15 +34,17 @@ def token() -> None:
 
 @token.command()
 @click.option("--namespace", help="A package token: for this namespace, with or without the @.")
+@click.option("--account", help="A user's token: of this account, which is made if it is missing.")
 @click.option(
     "--scope",
-    help="publish or read with a namespace; without one of the team server's, with commas.",
+    help="publish, push or read of packages; else those of the team server, with commas.",
 )
 @click.option("--role", type=click.Choice(list(ROLES)), help="Adds the scopes of a role.")
 @click.option("--workspace", "workspaces", multiple=True, help="Only there; several are allowed.")
 @click.option("--name", "label", required=True, help="What you will recognise it by.")
 def create(
     namespace: str | None,
+    account: str | None,
     scope: str | None,
     role: str | None,
     workspaces: tuple[str, ...],
@@ -52,14 +56,31 @@ def create(
     what = invocation()
     grant = Grant(
         label=label,
-        scopes=_scopes(scope, team=not namespace),
+        scopes=_scopes(scope, team=not (namespace or account)),
         namespace=parse_namespace(namespace.removeprefix("@")) if namespace else None,
         role=role or "",
         workspaces=frozenset(workspaces) or None,
     )
-    text, made = _with_tokens(what, lambda it: it.mint(grant, OWNER))
+
+    async def mint(registry: Registry) -> tuple[str, Token]:
+        owned = replace(grant, account=await _account(registry, account), brand="sk")
+        return await registry.tokens.mint(owned if account else grant, OWNER)
+
+    text, made = _with_registry(what, mint)
     document(what, {"token": text, **_shown(made)}, lambda: [text])
     talk(what, f"token {made.id} opens {_opens(made)}; keep it, it is shown once")
+
+
+async def _account(registry: Registry, handle: str | None) -> str | None:
+    """Return the id of an account, made for whoever the owner of the registry says it is."""
+    from registry_core.accounts import Identity  # noqa: PLC0415 - brings SQLAlchemy
+
+    if handle is None:
+        return None
+    name = parse_namespace(handle.removeprefix("@"))
+    there = await registry.accounts.of_handles([name])
+    found = there.get(name) or await registry.accounts.known(Identity("local", name, name))
+    return found.id
 
 
 def _scopes(text: str | None, *, team: bool) -> frozenset[Scope]:
@@ -105,11 +126,15 @@ def revoke(id_: str) -> None:
 
 
 def _with_tokens(what: Invocation, work: Callable[[Tokens], Awaitable[Any]]) -> Any:
+    return _with_registry(what, lambda registry: work(registry.tokens))
+
+
+def _with_registry(what: Invocation, work: Callable[[Registry], Awaitable[Any]]) -> Any:
     async def opened() -> Any:
         from ctxmcp.wiring import open_registry  # noqa: PLC0415 - brings SQLAlchemy
 
         async with open_registry(what.embedded) as registry:
-            return await work(registry.tokens)
+            return await work(registry)
 
     return asyncio.run(opened())
 

@@ -276,3 +276,12 @@ def compose(
         return (text if text.endswith("\n") else f"{text}\n").encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidPackage("the text holds half a character", place=SKILL) from error
+
+
+def tarball(candidate: Candidate) -> bytes:
+    """Return a skill as an archive: as it was uploaded, or the same tar.gz each time it is made."""
+    if candidate.format == "skill":
+        return candidate.artifact
+    return archives.write_tar_gz(
+        tuple(Entry(file.path, file.data, file.executable) for file in candidate.files)
+    )

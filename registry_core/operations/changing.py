@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from pydantic import Field
 from registry_core.callers import Scope
 from registry_core.errors import Forbidden, Invalid, InvalidName, NotFound
 from registry_core.formats import Visibility
-from registry_core.names import PackageName, Version
+from registry_core.names import PackageName, Version, is_channel
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, exact
 from registry_core.packages import State
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from registry_core.packages import Release
     from registry_core.registry import Registry
 
-_CHANNEL = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _ENDS_IN = (NotFound, InvalidName, Forbidden)
 _EXACT = "@ns/name@version"
 
@@ -197,13 +195,11 @@ async def visibility(registry: Registry, caller: Caller, given: SetVisibility) -
     return VisibilityState(name=str(name), visibility=package.visibility)
 
 
-@operation(
-    title="Point a channel", scope=Scope.PUBLISH, writes=True, ends_in=_ENDS_IN, toolset="more"
-)
+@operation(title="Point a channel", scope=Scope.PUSH, writes=True, ends_in=_ENDS_IN, toolset="more")
 async def channel(registry: Registry, caller: Caller, given: PointChannel) -> ChannelState:
     """Let a channel of a package, such as beta, mean one version."""
     name, version = exact(given.ref)
-    if not _CHANNEL.fullmatch(given.channel) or given.channel == "latest":
+    if not is_channel(given.channel) or given.channel == "latest":
         raise InvalidName(
             "a channel is a word of a-z, 0-9, '.', '_' and '-', and not `latest`",
             hint="`latest` is always the newest stable version.",

@@ -70,7 +70,7 @@ class PublishedRelease(Model):
 
 @operation(
     title="Publish a package",
-    scope=Scope.PUBLISH,
+    scope=Scope.PUSH,
     writes=True,
     ends_in=(InvalidPackage, Rejected, Forbidden, Conflict),
 )

@@ -194,7 +194,7 @@ class Package(Summary):
 
     def _why_all(self) -> str:
         if not self.releases:
-            return "withheld"
+            return "withheld" if self.withheld else "yet to come"
         return "yanked" if all(r.yanked for r in self.releases) else "yanked or has an advisory"
 
     def _known(self) -> str:

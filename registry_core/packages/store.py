@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, or_, select, true, update
+from sqlalchemy import bindparam, delete, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from registry_core import keyring
@@ -24,7 +24,7 @@ from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.formats import Visibility
 from registry_core.keys import Ring
-from registry_core.names import Kind, PackageName, Version, newest_first
+from registry_core.names import Kind, PackageName, Version, newest_first, shown
 from registry_core.packages import (
     Claim,
     Details,
@@ -35,7 +35,7 @@ from registry_core.packages import (
     Summary,
     Waiting,
 )
-from registry_core.schema import packages, release_details, releases
+from registry_core.schema import cards, packages, release_details, releases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ class Packages:
         statement = (
             select(packages, releases)
             .join(releases, releases.c.id == packages.c.latest_id)
-            .where(_visible_to(caller))
+            .where(visible_to(caller))
             .where(packages.c.kind == kind.value if kind else true())
             .where(packages.c.namespace == namespace if namespace else true())
             .order_by(packages.c.namespace, packages.c.name)
@@ -133,7 +133,7 @@ class Packages:
             select(packages, releases, release_details.c.files, release_details.c.readme)
             .join(releases, releases.c.id == packages.c.latest_id)
             .join(release_details, release_details.c.release_id == releases.c.id)
-            .where(_visible_to(caller), packages.c.kind == kind.value)
+            .where(visible_to(caller), packages.c.kind == kind.value)
             .where(_behind(after) if after else true())
             .order_by(packages.c.namespace, packages.c.name)
             .limit(limit)
@@ -203,7 +203,11 @@ class Packages:
                 caller,
                 private=visibility is Visibility.PRIVATE,
             )
-            package_id = package.id if package else await _insert_package(connection, new, now)
+            package_id = (
+                package.id
+                if package
+                else await insert_package(connection, new.name, new.kind, new.visibility, now)
+            )
             draft = _published(new, package_id, visibility, caller)
             position = await self._journal.append(connection, draft)
             row = {"package_id": package_id, "position": position, "published_at": now}
@@ -339,34 +343,68 @@ class Packages:
         return await self._journal.write(work)
 
     async def point(
-        self, name: PackageName, channel: str, version: Version, caller: Caller
+        self,
+        name: PackageName,
+        channel: str,
+        version: Version | None,
+        caller: Caller,
+        *,
+        new: bool | None = None,
     ) -> Package:
-        """Let a channel of a package mean a version, until it is pointed elsewhere."""
+        """Let a channel of a package mean a version, until it is pointed elsewhere, or nothing.
+
+        With `new` it has to be one that is not there yet (else Conflict), or one that is (else
+        NotFound).
+        """
 
         async def work(connection: AsyncConnection) -> Package:
-            package = await _owned(connection, name, caller)
-            release = package.pick(version)
+            package = await changeable(connection, name, caller, pushes)
+            if new is not None:
+                _refuse_channel(package, channel, new=new)
+            release = package.pick(version) if version else None
+            rest = {c: of for c, of in package.channels.items() if c != channel}
             await connection.execute(
                 update(packages)
                 .where(packages.c.id == package.id)
-                .values(channels={**package.channels, channel: release.id})
+                .values(channels={**rest, channel: release.id} if release else rest)
             )
+            moved = {"channel": channel, "version": str(release.version) if release else None}
             await self._journal.append(
-                connection,
-                about(
-                    package,
-                    EventKind.CHANNEL_MOVED,
-                    caller,
-                    {"channel": channel, "version": str(release.version)},
-                ),
+                connection, about(package, EventKind.CHANNEL_MOVED, caller, moved)
             )
-            return await _owned(connection, name, caller)
+            return await changeable(connection, name, caller, pushes)
 
         return await self._journal.write(work)
+
+    async def remove(self, name: PackageName, reason: str, caller: Caller) -> None:
+        """Serve nothing of a package any more; its name and the numbers of its releases stay used.
+
+        Whoever publishes in its namespace may begin it anew, with another version.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            package = await _owned(connection, name, caller)
+            ring = await keyring.ring(self._journal, connection, name.namespace)
+            act = self._deciding(name, State.REVOKED, reason, caller)
+            for release in (*package.releases, *package.withheld):
+                to = (package, release)
+                package = await self._do(connection, to, act, (ring, ring), caller)
+            mine = packages.c.id == package.id
+            await connection.execute(update(packages).where(mine).values(channels={}))
+            await connection.execute(delete(cards).where(cards.c.package_id == package.id))
+            removed = {"removed": True, "reason": reason}
+            await self._journal.append(
+                connection, about(package, EventKind.PACKAGE_DESCRIBED, caller, removed)
+            )
+
+        await self._journal.write(work)
 
     async def _decide(
         self, name: PackageName, version: Version, state: State, reason: str, caller: Caller
     ) -> Release:
+        return await self._act(name, version, self._deciding(name, state, reason, caller), caller)
+
+    def _deciding(self, name: PackageName, state: State, reason: str, caller: Caller) -> _Act:
         def values(release: Release, now: datetime) -> Mapping[str, Any]:
             if release.state is state:
                 return {}
@@ -375,14 +413,13 @@ class Packages:
             return {"state": state.value, "state_reason": reason, "state_by": caller.name}
 
         allowed = _revokes if state is State.REVOKED else _reviews
-        act = _Act(_DECIDED[state], reason, allowed, values)
-        return await self._act(name, version, act, caller)
+        return _Act(_DECIDED[state], reason, allowed, values)
 
     async def _act(self, name: PackageName, version: Version, act: _Act, caller: Caller) -> Release:
         """Do something to a release, with all that follows from it."""
 
         async def work(connection: AsyncConnection) -> Release:
-            package = await _changeable(connection, name, caller, act.allowed)
+            package = await changeable(connection, name, caller, act.allowed)
             ring = await keyring.ring(self._journal, connection, name.namespace)
             release = package.exactly(version)
             after = await self._do(connection, (package, release), act, (ring, ring), caller)
@@ -469,6 +506,11 @@ def _publishes(caller: Caller, namespace: str) -> bool:
     return caller.may(Scope.PUBLISH, namespace)
 
 
+def pushes(caller: Caller, namespace: str) -> bool:
+    """Whether a caller may publish in a namespace."""
+    return caller.may(Scope.PUSH, namespace)
+
+
 def _reviews(caller: Caller, namespace: str) -> bool:
     return caller.has(Scope.REVIEW)
 
@@ -477,12 +519,19 @@ def _revokes(caller: Caller, namespace: str) -> bool:
     return _publishes(caller, namespace) or _reviews(caller, namespace)
 
 
+def _refuse_channel(package: Package, channel: str, *, new: bool) -> None:
+    if new and channel in package.channels:
+        raise Conflict(f"{package.name} has a channel {channel}", hint="Move it, or name another.")
+    if not new and channel not in package.channels:
+        raise NotFound(f"{package.name} has no channel {shown(channel)}")
+
+
 def _of(release: Release) -> dict[str, Any]:
     return {"version": str(release.version), "sha256": release.sha256}
 
 
 def _refuse(package: Package | None, new: Claim, caller: Caller) -> None:
-    if not caller.may(Scope.PUBLISH, new.name.namespace):
+    if not caller.may(Scope.PUSH, new.name.namespace):
         raise Forbidden(
             f"this token may not publish in @{new.name.namespace}",
             hint=f"Make one with `ctxmcp token create --namespace {new.name.namespace}`.",
@@ -512,7 +561,8 @@ def _exists(name: PackageName, version: Version, state: State = State.RELEASED) 
     )
 
 
-def _visible_to(caller: Caller) -> ColumnElement[bool]:
+def visible_to(caller: Caller) -> ColumnElement[bool]:
+    """Say which packages exist for a caller."""
     if caller.owner:
         return true()
     mine = packages.c.namespace.in_(caller.readable)
@@ -580,15 +630,16 @@ def _exists_for(caller: Caller, package: Package) -> bool:
 
 
 async def _owned(connection: AsyncConnection, name: PackageName, caller: Caller) -> Package:
-    return await _changeable(connection, name, caller, _publishes)
+    return await changeable(connection, name, caller, _publishes)
 
 
-async def _changeable(
+async def changeable(
     connection: AsyncConnection,
     name: PackageName,
     caller: Caller,
     allowed: Callable[[Caller, str], bool],
 ) -> Package:
+    """Read a package that a caller may do something to. Raises NotFound, Forbidden."""
     package = await load(connection, name)
     if package is None or not _exists_for(caller, package):
         raise NotFound(f"no package {name}")
@@ -610,14 +661,21 @@ async def settle(connection: AsyncConnection, name: PackageName, now: datetime) 
     return package
 
 
-async def _insert_package(connection: AsyncConnection, new: NewRelease, now: datetime) -> int:
+async def insert_package(
+    connection: AsyncConnection,
+    name: PackageName,
+    kind: Kind,
+    visibility: Visibility,
+    now: datetime,
+) -> int:
+    """Write a package without a release, in somebody's transaction; return its id."""
     written = await connection.execute(
         _INSERT_PACKAGE,
         {
-            "namespace": new.name.namespace,
-            "name": new.name.name,
-            "kind": new.kind.value,
-            "visibility": new.visibility.value,
+            "namespace": name.namespace,
+            "name": name.name,
+            "kind": kind.value,
+            "visibility": visibility.value,
             "created_at": now,
             "updated_at": now,
         },

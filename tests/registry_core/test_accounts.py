@@ -136,7 +136,9 @@ async def test_a_team_lets_its_members_do_what_their_roles_say(world: World):
         ("cy", Role.READ),
     ]
     await world.publish("@backend/review", private=True)
-    assert (await caller("bob")).may(Scope.PUBLISH, "backend")
+    writer = await caller("bob")
+    assert writer.may(Scope.PUSH, "backend")
+    assert not writer.may(Scope.PUBLISH, "backend")
     reader = await caller("cy")
     assert reader.may(Scope.READ, "backend")
     assert not reader.may(Scope.PUBLISH, "backend")

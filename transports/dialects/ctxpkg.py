@@ -190,7 +190,7 @@ async def _publish(request: Request) -> Response:
     name = PackageName.parse(f"@{path['ns']}/{path['name']}")
     binding = Binding(name, Version.parse(path["version"]))
     # Publishing asks this again; asked here, a refusal does not wait for the body.
-    if not caller.may(Scope.PUBLISH, name.namespace):
+    if not caller.may(Scope.PUSH, name.namespace):
         raise Forbidden(f"this token may not publish in @{name.namespace}")
     artifact = await request.body()
     registry = opened(request.scope).registry

@@ -170,7 +170,9 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=16), nullable=False),
         sa.Column("handle", sa.String(length=32), nullable=False),
         sa.Column("display_name", sa.String(length=100), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_teams")),
         sa.UniqueConstraint("handle", name=op.f("uq_teams_handle")),
     )
@@ -264,6 +266,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("namespace", "name", name=op.f("uq_packages_namespace_name")),
     )
     op.create_index("ix_packages_kind", "packages", ["kind"], unique=False)
+
+    op.create_table(
+        "cards",
+        sa.Column("package_id", sa.Integer(), nullable=False),
+        sa.Column("display_name", sa.String(length=100), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=op.f("fk_cards_package_id")),
+        sa.PrimaryKeyConstraint("package_id", name=op.f("pk_cards")),
+    )
 
     op.create_table(
         "tokens",

@@ -92,8 +92,8 @@ async def _publish(request: Request, at: PackageName | None) -> Response:
     async with request.form(max_files=1, max_fields=16, max_part_size=MAX_FILE) as sent:
         form = await _read(sent, at)
     name, version = form.binding.name, form.binding.version
-    if not caller.may(Scope.PUBLISH, name.namespace):
-        raise NotYours([f"@{own}" for own in sorted(caller.namespaces)])
+    if not caller.may(Scope.PUSH, name.namespace):
+        raise NotYours([f"@{own}" for own in sorted(caller.namespaces | caller.pushes)])
     done = await _published(registry, caller, form)
     document: dict[str, Any] = {
         "success": True,

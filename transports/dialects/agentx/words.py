@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from registry_core.errors import RegistryError
 
@@ -62,7 +63,7 @@ def version_not_found() -> NotFound:
     return NotFound("Version not found")
 
 
-def refuse(error: RegistryError) -> Response:
+def refuse(_: Scope, error: RegistryError) -> Response:
     """Refuse a request as the document does."""
     said, details, message = error.message, list[str](), f"{error.message}. {error.hint}"
     if isinstance(error, Rejected) and error.report is not None:

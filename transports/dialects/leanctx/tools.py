@@ -192,8 +192,10 @@ async def _say(state: Opened, caller: Caller, asked: _Asked) -> tuple[Answer, bo
 def _sight(caller: Caller) -> str:
     """Name those who see what this caller sees: everything, some namespaces, the public alone."""
     readable = readable_namespaces(caller)
-    told = "reviews " * caller.has(Scope.REVIEW) + "publishes " * caller.has(Scope.PUBLISH)
-    return told + ("*" if readable is None else " ".join(sorted(readable)))
+    if readable is None:
+        return "*"
+    told = "! " if caller.has(Scope.REVIEW) else ""  # of what is held, wherever it is
+    return told + " ".join(f"{ns}!" if caller.is_told_of(ns) else ns for ns in sorted(readable))
 
 
 async def _said(registry: Registry, caller: Caller, asked: _Asked) -> Answer:

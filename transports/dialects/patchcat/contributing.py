@@ -131,12 +131,12 @@ async def _namespace(registry: Registry, caller: Caller, given: _Given) -> str:
     """Return where a tool is to be published: where it is, or else in the contributor's own."""
     owner = await registry.toolbox.owner(given.package)
     if owner is not None:
-        if not caller.may(Scope.PUBLISH, owner):
-            raise _taken(given) if caller.has(Scope.PUBLISH) else _reading()
+        if not caller.may(Scope.PUSH, owner):
+            raise _taken(given) if caller.has(Scope.PUSH) else _reading()
         return owner
     own = caller.name.removeprefix("account:")
-    for namespace in (own, *sorted(caller.namespaces)):
-        if caller.may(Scope.PUBLISH, namespace):
+    for namespace in (own, *sorted(caller.namespaces | caller.pushes)):
+        if caller.may(Scope.PUSH, namespace):
             return namespace
     raise _reading()
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
 CODES: Mapping[type[RegistryError], str] = {
     Invalid: "invalid_body",
@@ -60,7 +61,7 @@ class Refused(Invalid):
         self.word = code
 
 
-def refuse(error: RegistryError) -> Response:
+def refuse(_: Scope, error: RegistryError) -> Response:
     """Refuse a request as the document does."""
     if isinstance(error, Refused):
         status, code = error.status, error.word
