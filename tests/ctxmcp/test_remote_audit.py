@@ -112,8 +112,8 @@ async def _other_signer(world: World) -> str:
 
 async def _unlogged(world: World) -> str:
     columns = "package_id, format, media_type, sha256, size, signer, description, author, license"
-    columns += ", tags, dependencies, powers, outcome, position, published_at, published_by, state"
-    columns += ", advisories, downloads"
+    columns += ", tags, category, dependencies, powers, outcome, position, published_at"
+    columns += ", published_by, state, advisories, downloads"
     await edit(
         world,
         f"INSERT INTO releases (version, precedence, {columns})"
