@@ -57,11 +57,10 @@ class Csreg:
         path: str = "backend/code-reviewer",
         version: str = "1.0.0",
         data: bytes | None = None,
-        **fields: str,
     ) -> httpx.Response:
         made = archive(path.partition("/")[2], version) if data is None else data
         files = {"archive": ("skill.tar.gz", made, "application/gzip")}
-        return await self.ask("POST", f"/skills/{path}/versions", files=files, data=fields)
+        return await self.ask("POST", f"/skills/{path}/versions", files=files)
 
     async def team(self, slug: str = "backend", **members: str) -> None:
         done = await self.ask("POST", "/teams", json={"slug": slug})

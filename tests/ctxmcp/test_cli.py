@@ -246,6 +246,16 @@ def test_a_token_of_the_team_server_has_scopes_and_a_role(shell: Shell) -> None:
         assert shell("token", "create", *words, "--name", "x").code == 2
 
 
+def test_a_token_of_an_account_is_for_whoever_the_owner_says(shell: Shell) -> None:
+    made = shell.ok("token", "create", "--account", "@ada", "--name", "laptop", "--json").json
+    assert made["token"].startswith("sk_")
+    assert made["scopes"] == ["publish"]
+    words = ("--account", "ada", "--scope", "push", "--name", "ci", "--json")
+    assert shell.ok("token", "create", *words).json["scopes"] == ["push"]
+    for wrong in (["--account", "no name"], ["--account", "ada", "--scope", "audit"]):
+        assert shell("token", "create", *wrong, "--name", "x").code == 2
+
+
 def test_an_unknown_token_cannot_be_revoked(shell: Shell) -> None:
     assert shell("token", "revoke", "nothing").code == 3
 

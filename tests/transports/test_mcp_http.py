@@ -155,7 +155,7 @@ async def test_a_call_without_its_scope_is_403_and_names_it(guarded: Spoken) -> 
     older = await guarded.post(message, token, mcp_session_id=hello.headers["mcp-session-id"])
     for response in (newer, older):
         assert response.status_code == 403
-        challenge = 'Bearer error="insufficient_scope", scope="publish"'
+        challenge = 'Bearer error="insufficient_scope", scope="push"'
         assert response.headers["www-authenticate"] == challenge
         assert response.json()["error_code"] == "scope_denied"
     denied = [line for line in await world.registry.recorder.since(0) if not line.allowed]

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from registry_core.callers import Caller
     from registry_core.formats import Candidate
     from registry_core.packages import Package, Release
     from registry_core.registry import Registry
@@ -149,7 +150,7 @@ async def push(request: Request) -> Response:
             registry, caller, sent.archive, under=binding, read=lambda _: candidate
         )
     except Conflict as error:
-        if "releases never change" not in error.message:
+        if not await _is_there(registry, caller, binding):
             raise
         message = f"Version {binding.version} of {name} already exists."
         raise Conflict(message, hint=error.hint) from None
@@ -158,6 +159,14 @@ async def push(request: Request) -> Response:
     if done.held:
         document["message"] = what_now(f"{name}@{done.version}")
     return answer(document, 201, {"location": f"{request.url.path}/{done.version}"})
+
+
+async def _is_there(registry: Registry, caller: Caller, binding: Binding) -> bool:
+    try:
+        (await registry.packages.find(binding.name, caller)).exactly(binding.version)
+    except NotFound:
+        return False
+    return True
 
 
 async def take_back(request: Request) -> Response:
@@ -293,8 +302,6 @@ def _version(text: str) -> Version:
 
 def _read(data: bytes) -> Candidate:
     """Read an archive; this API's own words for version and tags stand beside `metadata`."""
-    if len(data) > MAX_ARTIFACT:
-        return skills.read(data)  # which says so
     candidate = skills.read(data)
     head = candidate.manifest
     version, tags = head.get("version"), head.get("tags")
