@@ -47,10 +47,7 @@ class Web:
     def close(self) -> None:
         self._end.set()
         self._loop.run_until_complete(self._open)
-        left = asyncio.all_tasks(self._loop)  # of streams that were hung up
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(_hang_up())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
@@ -59,6 +56,14 @@ class Web:
         async with _application() as app:
             opened.set_result(app)
             await self._end.wait()
+
+
+async def _hang_up() -> None:
+    """End what is left of streams."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 @asynccontextmanager
