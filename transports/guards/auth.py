@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from registry_core.callers import ANONYMOUS, OWNER, Caller
 from registry_core.errors import RegistryError, Unauthenticated
 from registry_core.events import Audited
+from transports.headers import sent
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -131,9 +132,7 @@ class Bearer:
         self._scope = scope
         self._access = access
         self._known = known
-        self._given: list[bytes] = [
-            value for name, value in scope["headers"] if name == b"authorization"
-        ]
+        self._given = sent(scope).get(b"authorization", ())
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
         self._is_local: bool | None = None
