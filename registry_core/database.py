@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,6 +40,9 @@ BUSY_TIMEOUT = 10_000
 MOST_IN_A_COMMIT = 64
 """Transactions that may share one commit: bounds how long a reader of the answer waits."""
 
+GLANCE = 0.005
+"""Seconds between two looks at whether another process has written to the file."""
+
 _APPEND_LOCK = 0x6374786D6370  # "ctxmcp": the advisory lock that orders commits of events
 
 
@@ -61,6 +65,8 @@ class Database:
         self._readers = readers
         self._writers = writers
         self._file = file
+        self._changes: int | None = None
+        self._glance_at = 0.0
         self._durably = writers.execution_options(durable=True)
         self.committed: Callable[[bool], None] = _nothing
         """Called after each commit, on PostgreSQL each try, with whether all in it was quiet."""
@@ -90,16 +96,18 @@ class Database:
         return self._writers.dialect.name == "sqlite"
 
     def changes(self) -> int | None:
-        """Return a number that is another one after every commit, whichever process made it.
+        """Return a number that is another one after every commit.
 
-        Asking costs a hundredth of what a query does. None where only a query could tell.
+        What another process commits is seen within `GLANCE`. Asking costs a hundredth of what a
+        query does. None where only a query could tell.
         """
         if self._file is None:
             return None
-        try:
-            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.OperationalError:  # somebody holds the file: nobody waits for that here
-            return None
+        now = time.monotonic()
+        if now >= self._glance_at:
+            self._glance_at = now + GLANCE
+            self._changes = _data_version(self._file)
+        return self._changes
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -184,6 +192,7 @@ class Database:
                 batch.append(self._queue.get_nowait())
             try:
                 await self._commit(batch)
+                self._glance_at = 0.0
                 self.committed(all(waiting.quiet for waiting in batch))
             except Exception as error:  # noqa: BLE001 - each waiting caller raises it
                 for waiting in batch:
@@ -218,6 +227,13 @@ class Database:
 
 def _nothing(quiet: bool) -> None:  # noqa: FBT001 - as it is called
     """Do nothing after a commit: nobody has asked to be told."""
+
+
+def _data_version(file: sqlite3.Connection) -> int | None:
+    try:
+        return int(file.execute("PRAGMA data_version").fetchone()[0])
+    except sqlite3.OperationalError:  # somebody holds the file: nobody waits for that here
+        return None
 
 
 def _settle(waiting: _Waiting) -> None:

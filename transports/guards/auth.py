@@ -2,8 +2,9 @@
 
 `Authenticate` refuses nothing by itself. A stale token must not lock its holder out of what is
 public and must not write, so the endpoint says what it needs: `caller`, `reader` or
-`local_or_token`. A look-up always goes to the database, so a revoked token opens nothing from the
-next request on; an endpoint whose answer is the same for everybody asks for none.
+`local_or_token`. What was looked up is believed until something is committed to the database, so a
+revoked token opens nothing from the next request on. An endpoint whose answer is the same for
+everybody asks for none.
 
 `LoopbackOrToken` stands before what is not public: a token, or a caller at this machine where that
 is enough. Whom it turns away where tools are called is written into the audit log.
