@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,9 +39,6 @@ BUSY_TIMEOUT = 10_000
 MOST_IN_A_COMMIT = 64
 """Transactions that may share one commit: bounds how long a reader of the answer waits."""
 
-GLANCE = 0.005
-"""Seconds between two looks at whether another process has written to the file."""
-
 _APPEND_LOCK = 0x6374786D6370  # "ctxmcp": the advisory lock that orders commits of events
 
 
@@ -66,7 +62,7 @@ class Database:
         self._writers = writers
         self._file = file
         self._changes: int | None = None
-        self._glance_at = 0.0
+        self._looked = False
         self._durably = writers.execution_options(durable=True)
         self.committed: Callable[[bool], None] = _nothing
         """Called after each commit, on PostgreSQL each try, with whether all in it was quiet."""
@@ -98,16 +94,19 @@ class Database:
     def changes(self) -> int | None:
         """Return a number that is another one after every commit.
 
-        What another process commits is seen within `GLANCE`. Asking costs a hundredth of what a
-        query does. None where only a query could tell.
+        It holds for one turn of the event loop: many who ask at once look at the file once, at a
+        hundredth of what a query costs. None where only a query could tell.
         """
         if self._file is None:
             return None
-        now = time.monotonic()
-        if now >= self._glance_at:
-            self._glance_at = now + GLANCE
+        if not self._looked:
+            self._looked = True
             self._changes = _data_version(self._file)
+            asyncio.get_running_loop().call_soon(self._look_again)
         return self._changes
+
+    def _look_again(self) -> None:
+        self._looked = False
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -192,7 +191,6 @@ class Database:
                 batch.append(self._queue.get_nowait())
             try:
                 await self._commit(batch)
-                self._glance_at = 0.0
                 self.committed(all(waiting.quiet for waiting in batch))
             except Exception as error:  # noqa: BLE001 - each waiting caller raises it
                 for waiting in batch:
