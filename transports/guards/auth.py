@@ -10,8 +10,9 @@ everybody asks for none.
 is enough. Whom it turns away where tools are called is written into the audit log.
 
 For limits an asker is told apart by a digest, never by the token: `owner`, `token:<digest>` once
-the token was found in the database, and else `peer:<address>`, so that inventing tokens gives
-nobody a new allowance.
+the token was found in the database, `unseen:<address>` before that, and `peer:<address>` without
+one. So inventing tokens gives nobody a new allowance, and those who send none keep nobody from
+being found who comes through the same proxy.
 """
 
 from __future__ import annotations
@@ -174,9 +175,9 @@ class Bearer:
     @property
     def key(self) -> str:
         """Whose allowance this request takes from, as far as is known without a look-up."""
-        if self.token_key:
-            return self.token_key
-        return "owner" if not self._given and self._local else self._peer
+        if self._given:
+            return self.token_key or f"unseen:{self._network}"
+        return "owner" if self._local else self.address_key
 
     @property
     def token_key(self) -> str:
@@ -194,7 +195,7 @@ class Bearer:
     @property
     def address_key(self) -> str:
         """The key of the network that asks; empty where a good token says who it is."""
-        return "" if self.account_key else self._peer
+        return "" if self.account_key else f"peer:{self._network}"
 
     async def settled_key(self) -> str:
         """Look the token up where it was not found before, and return the key."""
@@ -219,9 +220,9 @@ class Bearer:
         return self._is_local
 
     @property
-    def _peer(self) -> str:
+    def _network(self) -> str:
         client = self._scope.get("client")
-        return f"peer:{_network(client[0] if client else '')}"
+        return _network(client[0] if client else "")
 
     def _token(self) -> str:
         if len(self._given) > 1:
