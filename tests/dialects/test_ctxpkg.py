@@ -17,6 +17,7 @@ from registry_core.callers import OWNER, Scope
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName
 from served import Served, at, bearing
+from transports.dialects.ctxpkg import svg
 from world import World, package
 
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"
@@ -441,6 +442,22 @@ async def test_the_badge_is_well_formed_and_shows_the_current_version(served: Se
     assert "v1.0.0" in response.text
     await served.put(token, version="1.1.0")
     assert "v1.1.0" in (await served.get("/api/v1/badge/acme/review")).text
+    assert response.headers["cache-control"] == "public, max-age=300"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+async def test_a_badge_shows_a_strange_version_as_text(served: Served) -> None:
+    token, version = await served.token(), "1.0.0-rc.1+b-2"
+    assert (await served.put(token, version=version)).status_code == 201
+    response = await served.get("/api/v1/badge/acme/review")
+    [*_, shown] = minidom.parseString(response.text).getElementsByTagName("text")
+    assert shown.firstChild.data == f"v{version}"
+    assert not minidom.parseString(svg("a<b>&", '"<script/>')).getElementsByTagName("script")
+    assert (
+        await served.http.delete(at("@acme/review", version), headers=bearing(token))
+    ).is_success
+    assert "yanked" in (await served.get("/api/v1/badge/acme/review")).text
 
 
 # --- caching, as clients see it

@@ -89,6 +89,9 @@ SMALL = 256 * 1024
 
 NO_REASON = "no reason given"
 
+INERT = "default-src 'none'; sandbox"
+"""What a picture may do that somebody opens as a page: nothing."""
+
 _PACKAGE = "/api/v1/packages/{ns}/{name}"
 _JSON = "application/json"
 
@@ -347,9 +350,7 @@ def _item(package: Summary) -> dict[str, Any]:
 
 
 async def _package(registry: Registry, name: PackageName, caller: Caller) -> Answer:
-    found = await registry.packages.find(name, caller)
-    if not found.releases:
-        raise NotFound(f"no version of {name} is released")
+    found = await _released(registry, name, caller)
     readme = ""
     if found.latest:
         readme = (await registry.packages.details(found.latest)).readme[:MOST_README]
@@ -371,6 +372,14 @@ async def _package(registry: Registry, name: PackageName, caller: Caller) -> Ans
     if found.deprecated is not None:
         document |= {"deprecated": found.deprecated, "replacement": found.replacement}
     return _about_package(found, refusals.encode(document), _JSON)
+
+
+async def _released(registry: Registry, name: PackageName, caller: Caller) -> Package:
+    """Find a package; of one whose only versions are held nobody is told."""
+    found = await registry.packages.find(name, caller)
+    if not found.releases:
+        raise NotFound(f"no version of {name} is released")
+    return found
 
 
 def _version(release: Release) -> dict[str, Any]:
@@ -424,15 +433,19 @@ async def _download(
 
 
 async def _badge(registry: Registry, name: PackageName, caller: Caller) -> Answer:
-    found = await registry.packages.find(name, caller)
+    found = await _released(registry, name, caller)
     text = f"v{found.latest.version}" if found.latest else "yanked"
-    cache = f"public, max-age={CATALOG_FRESH}"
     return answer(
-        _svg("ctxpkg", text).encode(), "image/svg+xml", cache=cache, fresh_for=CATALOG_FRESH
+        svg("ctxpkg", text).encode(),
+        "image/svg+xml",
+        cache=f"public, max-age={CATALOG_FRESH}",
+        fresh_for=CATALOG_FRESH,
+        headers=[("content-security-policy", INERT)],
     )
 
 
-def _svg(label: str, text: str) -> str:
+def svg(label: str, text: str) -> str:
+    """Draw a badge."""
     left, right = 10 + 7 * len(label), 10 + 7 * len(text)
     title, label, text = (escape(part) for part in (f"{label}: {text}", label, text))
     return (
