@@ -194,6 +194,8 @@ releases = Table(
     Column("category", String(32), nullable=False),
     Column("dependencies", JSON, nullable=False),
     Column("powers", JSON, nullable=False),
+    Column("source_tokens", Integer),  # of all that is in it; null: it is nothing to read
+    Column("distilled_tokens", Integer),  # of what an agent reads of it at first
     Column("outcome", String(8), nullable=False),  # passed or warned, of the report
     Column("position", Integer, nullable=False),  # the id of the event of its publishing
     Column("published_at", Moment, nullable=False),

@@ -352,6 +352,27 @@ _HEADER = {"x-leanctx-workspace": _WORKSPACE}
 
 _READ_MODES = _object("count modes", count=_number(), modes=_list(_text()))
 
+_POINTS = _number(minimum=0, maximum=100)
+_WORTH = {
+    "quality": {**_POINTS, "type": ["integer", "null"]},
+    "roi": {
+        **_object(
+            "source_tokens distilled_tokens saved_tokens",
+            source_tokens=_number("All text in it."),
+            distilled_tokens=_number("What an agent reads of it at first."),
+            saved_tokens=_number(),
+        ),
+        "type": ["object", "null"],
+    },
+    "price": {
+        **_object(
+            "amount_cents currency", amount_cents=_number(minimum=1), currency=_text("Such as usd.")
+        ),
+        "type": ["object", "null"],
+    },
+}
+"""How good a package is, what it saves, what it costs; null: nothing is known, or it is free."""
+
 SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(
         "error error_code",
@@ -406,6 +427,7 @@ SCHEMAS: Mapping[str, Schema] = {
         tags=_list(_text()),
         verified={"type": "boolean"},
         visibility={"enum": ["public", "private"]},
+        **_WORTH,
     ),
     "PackageVersion": _object(
         "version artifact_sha256 size_bytes yanked",
@@ -565,6 +587,8 @@ ROWS: Mapping[str, Row] = {
             visibility=_text(),
             versions=_list(_ref("PackageVersion")),
             readme=_text(),
+            **_WORTH,
+            quality_breakdown={"type": "object", "additionalProperties": _POINTS},
         )
     ),
     "GET /api/v1/packages/{ns}/{name}/{version}/download": Row(

@@ -58,6 +58,8 @@ class Release:
     category: str
     dependencies: tuple[dict[str, Any], ...]
     powers: dict[str, Any]
+    source_tokens: int | None
+    distilled_tokens: int | None
     outcome: str
     position: int
     """The id of the event of its publishing: where in the log it stands."""

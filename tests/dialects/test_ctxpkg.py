@@ -185,7 +185,13 @@ async def test_the_index_has_the_fields_of_the_document(served: Served) -> None:
     assert said["visibility"] == "public"
     assert said["kind"] == "skills"
     assert said["readme"].startswith("---\nname: review")
-    assert said["price"] is None
+    [item] = (await served.get("/api/v1/index.json")).json()["packages"]
+    assert [said[name] for name in ("quality", "roi", "price")] == [
+        item["quality"],
+        item["roi"],
+        None,
+    ]
+    assert sum(said["quality_breakdown"].values()) == said["quality"]
     [version] = said["versions"]
     signer = json.loads(artifact)["manifest"]["signature"]["public_key"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", version.pop("published_at"))
@@ -385,7 +391,8 @@ async def test_the_catalog_lists_every_public_package(served: Served) -> None:
         "tags": ["review", "git"],
         "verified": False,
         "visibility": "public",
-        "quality": None,
+        "quality": 25 + 35 + 15 * 22 // 60 + 10 * 2 // 3 + 5,
+        "roi": {"source_tokens": 17, "distilled_tokens": 17, "saved_tokens": 0},
         "price": None,
     }
 

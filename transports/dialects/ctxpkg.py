@@ -33,6 +33,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from registry_core import publish as publishing
+from registry_core import quality
 from registry_core.callers import ANONYMOUS, Scope
 from registry_core.errors import (
     Forbidden,
@@ -344,9 +345,20 @@ def _item(package: Summary) -> dict[str, Any]:
         "tags": list(release.tags) if release else [],
         "verified": False,
         "visibility": package.visibility,
-        "quality": None,
-        "price": None,
+        **_worth(package),
     }
+
+
+def _worth(package: Summary) -> dict[str, Any]:
+    """Say how good it is, what it saves and what it costs."""
+    points, roi = quality.points(package), None
+    if (release := package.latest) and release.source_tokens and release.distilled_tokens:
+        roi = {
+            "source_tokens": release.source_tokens,
+            "distilled_tokens": release.distilled_tokens,
+            "saved_tokens": release.source_tokens - release.distilled_tokens,
+        }
+    return {"quality": sum(points.values()) if points else None, "roi": roi, "price": None}
 
 
 async def _package(registry: Registry, name: PackageName, caller: Caller) -> Answer:
@@ -366,8 +378,8 @@ async def _package(registry: Registry, name: PackageName, caller: Caller) -> Ans
         # Clients install the first that is not yanked, in this order, and read no `latest`.
         "versions": [_version(release) for release in found.releases],
         "readme": readme,
-        "quality": None,
-        "price": None,
+        **_worth(found),
+        "quality_breakdown": quality.points(found),
     }
     if found.deprecated is not None:
         document |= {"deprecated": found.deprecated, "replacement": found.replacement}

@@ -318,6 +318,8 @@ def upgrade() -> None:
         sa.Column("category", sa.String(length=32), nullable=False),
         sa.Column("dependencies", sa.JSON(), nullable=False),
         sa.Column("powers", sa.JSON(), nullable=False),
+        sa.Column("source_tokens", sa.Integer(), nullable=True),
+        sa.Column("distilled_tokens", sa.Integer(), nullable=True),
         sa.Column("outcome", sa.String(length=8), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
