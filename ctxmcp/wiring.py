@@ -31,6 +31,7 @@ from registry_core.packages.toolbox import Toolbox
 from registry_core.packages.trends import Trends
 from registry_core.packages.uses import Uses
 from registry_core.proposals import Proposals
+from registry_core.purchases import Purchases
 from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.deferred import Deferred
@@ -87,6 +88,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             uses=uses,
             toolbox=toolbox,
             proposals=Proposals(journal, toolbox),
+            purchases=Purchases(journal, settings.shop),
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
             rescans=Rescans(journal, trust.weigh),

@@ -40,7 +40,7 @@ from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
 from transports.apis import Addressing, api_of, is_shared
-from transports.dialects import agentx, csreg, ctxpkg, leanctx, osv, patchcat, tlog
+from transports.dialects import agentx, csreg, ctxpkg, leanctx, osv, patchcat, payments, tlog
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -82,7 +82,7 @@ APIS = (agentx.API, patchcat.API, csreg.API)
 
 _BODIES = [
     *((api.prefix + path, most) for api in APIS for path, most in api.most_body),
-    *(row for dialect in (ctxpkg, leanctx, tlog, mcp_http) for row in dialect.MOST_BODY),
+    *(row for dialect in (ctxpkg, leanctx, payments, tlog, mcp_http) for row in dialect.MOST_BODY),
 ]
 
 _log = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ def create_app(
         *leanctx.routes(),
         *ctxpkg.routes(),
         *osv.routes(),
+        *payments.routes(),
         *tlog.routes(),
         *mcp_http.routes(),
     ]

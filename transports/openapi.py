@@ -386,6 +386,7 @@ SCHEMAS: Mapping[str, Schema] = {
         error=_text("What is wrong, for people."),
         code=_text(),
         findings=_list({"type": "object"}),
+        buy_url=_text("Where a package is bought that is not free."),
     ),
     "Meta": _object(
         "duration_ms cache_hit tokens tokens_saved",
@@ -631,6 +632,15 @@ ROWS: Mapping[str, Row] = {
     ),
     "POST /api/v1/packages/{ns}/{name}/{version}/unyank": Row(
         answer=_object("unyanked", unyanked=_text())
+    ),
+    "POST /api/v1/webhooks/stripe": Row(
+        headers={"stripe-signature": {**_text("t=...,v1=..."), "x-required": True}},
+        body={"type": "object"},
+        answer=_object(
+            "received outcome",
+            received={"const": True},
+            outcome={"enum": ["bought", "refunded", "repeated", "ignored"]},
+        ),
     ),
     "GET /api/v1/osv/index.json": Row(
         answer=_object("advisories", advisories=_list(_object("id modified", id=_text())))

@@ -41,6 +41,7 @@ from registry_core.errors import (
     InvalidPackage,
     InvalidVersion,
     NotFound,
+    PaymentRequired,
     RegistryError,
     Rejected,
     Unauthenticated,
@@ -55,6 +56,7 @@ from registry_core.verification import Binding, Outcome, Report
 from transports import refusals
 from transports.answers import EVERYTHING, Answer, answer, respond
 from transports.guards.auth import bearer
+from transports.paid import PRIVATE
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -70,14 +72,16 @@ if TYPE_CHECKING:
 
 MOST_BODY = (("/api/v1/packages/", MAX_ARTIFACT),)
 
-STATUSES: Mapping[type[RegistryError], int] = {**refusals.STATUSES, InvalidPackage: 422}
+STATUSES: Mapping[type[RegistryError], int] = {
+    **refusals.STATUSES,
+    InvalidPackage: 422,
+    PaymentRequired: 402,
+}
 """ "Publish rejected: validation failed or secret scan found high-confidence credentials"."""
 
 CATALOG_FRESH = 300
 PACKAGE_FRESH = 60
 """Seconds, as the contract has them."""
-
-PRIVATE = "private, no-store"
 
 MOST_FOUND = 100
 """Results of one search."""
@@ -118,6 +122,8 @@ def refuse(error: RegistryError) -> Response:
     body: dict[str, Any] = {"error": text, "code": error.code}
     if isinstance(error, Rejected) and error.report is not None:
         body["findings"] = [asdict(finding) for finding in error.report.blocking]
+    if isinstance(error, PaymentRequired):
+        body["buy_url"] = error.buy_url
     return refusals.response(error, refusals.status(error, STATUSES), body)
 
 
@@ -256,7 +262,7 @@ async def _visible(
     state = opened(request.scope)
     try:
         ready = await state.answers.get(key, about=about, make=partial(make, ANONYMOUS))
-    except NotFound:
+    except (NotFound, PaymentRequired):
         caller = await bearer(request.scope).reader()
         if caller is ANONYMOUS:
             raise
@@ -358,14 +364,18 @@ def _worth(package: Summary) -> dict[str, Any]:
             "distilled_tokens": release.distilled_tokens,
             "saved_tokens": release.source_tokens - release.distilled_tokens,
         }
-    return {"quality": sum(points.values()) if points else None, "roi": roi, "price": None}
+    return {
+        "quality": sum(points.values()) if points else None,
+        "roi": roi,
+        "price": asdict(package.price) if package.price else None,
+    }
 
 
 async def _package(registry: Registry, name: PackageName, caller: Caller) -> Answer:
     found = await _released(registry, name, caller)
     readme = ""
     if found.latest:
-        readme = (await registry.packages.details(found.latest)).readme[:MOST_README]
+        readme = found.readme(await registry.packages.details(found.latest))[:MOST_README]
     document = {
         "schema": "ctxpkg-registry-package-v1",
         "namespace": name.namespace,
@@ -383,7 +393,7 @@ async def _package(registry: Registry, name: PackageName, caller: Caller) -> Ans
     }
     if found.deprecated is not None:
         document |= {"deprecated": found.deprecated, "replacement": found.replacement}
-    return _about_package(found, refusals.encode(document), _JSON)
+    return _about_package(refusals.encode(document), _JSON, private=found.private)
 
 
 async def _released(registry: Registry, name: PackageName, caller: Caller) -> Package:
@@ -412,7 +422,11 @@ async def _trust(registry: Registry, name: PackageName, version: str, caller: Ca
     release = _release(found, version, told=caller.is_told_of(name.namespace))
     details = await registry.packages.details(release)
     document = {"trust_report": _trust_report(Report.from_json(details.report))}
-    return _about_package(found, refusals.encode(document), _JSON, of=release)
+    return _about_package(
+        refusals.encode(document),
+        _JSON,
+        private=found.private or release.state is not State.RELEASED,
+    )
 
 
 async def _download(
@@ -426,6 +440,7 @@ async def _download(
     release = _release(found, version, told=held or caller.is_told_of(name.namespace))
     if release.state not in {State.RELEASED, State.HELD}:
         raise found.refusal_of(release)
+    await registry.purchases.admit(found, caller)
     filename = f"{name.namespace}-{name.name}-{release.version}.ctxpkg"
     headers = [
         ("x-ctxpkg-sha256", release.sha256),
@@ -433,13 +448,12 @@ async def _download(
     ]
     yanked = [("x-ctxpkg-yanked", "true")] if release.avoided else []
     ready = _about_package(
-        found,
         await registry.blobs.get(release.sha256),
         "application/octet-stream",
         # The bytes never change, the mark may: a cache that asks again has to see a new ETag.
         etag=f"{release.sha256}{'-yanked' if release.avoided else ''}",
         headers=[*headers, *yanked],
-        of=release,
+        private=found.private or found.price is not None or release.state is not State.RELEASED,
     )
     return replace(ready, counts=(found.id, release.id))
 
@@ -487,16 +501,14 @@ def _lasting(document: Mapping[str, Any], seconds: int = CATALOG_FRESH) -> Answe
 
 
 def _about_package(
-    found: Package,
     body: bytes,
     media_type: str,
     *,
+    private: bool,
     etag: str = "",
     headers: Sequence[tuple[str, str]] = (),
-    of: Release | None = None,
 ) -> Answer:
-    """Answer about one package: short-lived where it is public, kept nowhere where it is not."""
-    private = found.private or bool(of and of.state is not State.RELEASED)
+    """Answer about one package: short-lived, and kept nowhere where it is not for everybody."""
     keep = not private and len(body) <= SMALL
     return answer(
         body,
