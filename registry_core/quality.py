@@ -32,7 +32,7 @@ from registry_core.formats import agent
 from registry_core.names import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from registry_core.formats import Candidate
     from registry_core.packages import Release, Summary
@@ -80,10 +80,8 @@ def _part(most: int, there: int, enough: int) -> int:
 
 def cost(candidate: Candidate) -> Cost:
     """Count the tokens of what was read from bytes."""
-    first, whole = "".join(_first(candidate)), "".join(_whole(candidate))
-    if not first:
-        return Cost()
-    return Cost(_tokens(whole), _tokens(first))
+    first = _tokens(_first(candidate))
+    return Cost(_tokens(_whole(candidate)), first) if first else Cost()
 
 
 def _first(candidate: Candidate) -> Iterator[str]:
@@ -113,5 +111,5 @@ def facts(candidate: Candidate) -> Iterator[str]:
             yield f"{fact.get('key', '')}: {fact.get('value', '')}"
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text) // CHARACTERS)
+def _tokens(texts: Iterable[str]) -> int:
+    return -(-sum(map(len, texts)) // CHARACTERS)
