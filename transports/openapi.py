@@ -142,6 +142,8 @@ class Row:
     also_takes: Mapping[str, Schema] = field(default_factory=dict)
     """Other media types of a body."""
     needs_body: bool = True
+    also_gives: Mapping[str, Schema] = field(default_factory=dict)
+    """Other media types of an answer."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,9 @@ def _parameter(place: str, name: str, schema: Schema) -> dict[str, Any]:
 def _done(row: Row) -> dict[str, Any]:
     if not row.gives:
         return {"description": "Done."}
-    return _content("Done.", row.gives, row.answer)
+    content = {row.gives: row.answer, **row.also_gives}
+    shown = {media_type: {"schema": schema} for media_type, schema in content.items()}
+    return {"description": "Done.", "content": shown}
 
 
 def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any]:
@@ -562,6 +566,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /v1/metrics": Row(
         query={"format": {"enum": ["json", "prometheus"], "default": "json"}},
+        also_gives={"text/plain": _text("Prometheus's text format 0.0.4.")},
         answer={"type": "object"},
     ),
     "GET /api/v1/index.json": Row(
