@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ctxmcp.github import GitHubAccounts
-    from ctxmcp.settings import GitHub, Model, Settings
+    from ctxmcp.mail import Mailbox
+    from ctxmcp.settings import GitHub, Model, Settings, Smtp
     from registry_core.search import SearchIndex
 
 _log = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             transparency=_transparency(journal, settings),
             clock=_now,
             policy=policy,
+            post=_post(settings.smtp),
             reader=_reader(settings.model, stack),
             base_url=settings.base_url,
         )
@@ -141,6 +143,14 @@ def _github(told: GitHub | None, stack: AsyncExitStack) -> GitHubAccounts | None
     provider = GitHubAccounts(told)
     stack.push_async_callback(provider.close)
     return provider
+
+
+def _post(told: Smtp | None) -> Mailbox | None:
+    if told is None:
+        return None
+    from ctxmcp.mail import Mailbox  # noqa: PLC0415 - for who has a mail server
+
+    return Mailbox(told)
 
 
 def _reader(told: Model | None, stack: AsyncExitStack) -> Reader | None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
     from registry_core.sessions import Sessions
-    from registry_core.signin import SignIn
+    from registry_core.signin import Post, SignIn
     from registry_core.storage import Blobs
     from registry_core.teams import Teams
     from registry_core.tokens import Tokens
@@ -71,6 +71,8 @@ class Registry:
     summaries: Summaries
     transparency: Log
     clock: Callable[[], datetime]
+    post: Post | None = None
+    """What takes mail; None where no server is set that does."""
     reader: Reader | None = None
     """Who reads what packages mean; None where no model is set."""
     policy: Policy = field(default_factory=Policy)

@@ -100,10 +100,11 @@ team_members = Table(
 sign_ins = Table(
     "sign_ins",
     metadata,
-    Column("digest", String(64), primary_key=True),  # of the state
+    Column("digest", String(64), primary_key=True),  # of the state, or of a link's secret
     Column("purpose", String(16), nullable=False),
-    Column("redirect_uri", Text, nullable=False),
-    Column("then_to", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False, default=""),
+    Column("then_to", Text, nullable=False, default=""),
+    Column("email", String(254)),  # where a link was sent; null: at a provider
     Column("expires_at", Moment, nullable=False, index=True),
     Column("used_at", Moment),
 )

@@ -196,6 +196,7 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("then_to", sa.Text(), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_sign_ins")),

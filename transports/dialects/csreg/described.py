@@ -26,10 +26,10 @@ from transports.dialects.csreg.teams import (
 from transports.dialects.csreg.users import ME, TOKENS, NewToken
 from transports.dialects.csreg.versions import MEDIA_TYPES, VERSION, VERSIONS, Reason
 from transports.dialects.csreg.words import KINDS, MOST_LIMIT, OTHERS, PROBLEM, TYPES, USUAL_LIMIT
-from transports.openapi import Description, Row
+from transports.openapi import Description, Row, body_of
 
 if TYPE_CHECKING:
-    from registry_core.operation import Model
+    pass
 
 _STRING: dict[str, Any] = {"type": "string"}
 _NULLABLE: dict[str, Any] = {"type": ["string", "null"]}
@@ -60,24 +60,6 @@ def _ref(name: str) -> dict[str, Any]:
 
 def _page(name: str) -> dict[str, Any]:
     return _some(_object(data={"type": "array", "items": _ref(name)}), cursor=_ID)
-
-
-def _body(model: type[Model]) -> dict[str, Any]:
-    """Describe what a model reads, with its enumerations where they are used."""
-    schema = model.model_json_schema(by_alias=False)
-    defined = schema.pop("$defs", {})
-    inlined: dict[str, Any] = _inlined(schema, defined)
-    return inlined
-
-
-def _inlined(schema: Any, defined: dict[str, Any]) -> Any:
-    if isinstance(schema, list):
-        return [_inlined(one, defined) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(defined[schema["$ref"].rpartition("/")[2]], defined)
-    return {name: _inlined(one, defined) for name, one in schema.items()}
 
 
 _SKILL = _object(
@@ -158,7 +140,7 @@ _PAGES = {
 _FORM = _some(_object(archive=_BYTES), version=_STRING)
 _PULL = Row(gives="*/*", answer=_BYTES)
 _ANY_VERSION = Row(answer=_ref("Version"))
-_YANK = Row(body=_body(Reason), needs_body=False, answer=_ref("Version"))
+_YANK = Row(body=body_of(Reason), needs_body=False, answer=_ref("Version"))
 _GONE = Row(status=204, gives="")
 _STAR = Row(answer=_object(starred=_FLAG, stars=_COUNT))
 
@@ -168,7 +150,9 @@ _TOKEN_ROWS = {
     for key, row in {
         f"GET {path}": Row(query=_PAGES, answer=_page("Token")),
         f"POST {path}": Row(
-            body=_body(NewToken), status=201, answer=_object(**_TOKEN["properties"], token=_STRING)
+            body=body_of(NewToken),
+            status=201,
+            answer=_object(**_TOKEN["properties"], token=_STRING),
         ),
         f"DELETE {path}/{{id}}": _GONE,
     }.items()
@@ -196,9 +180,9 @@ _ROWS = {
         },
         answer=_page("Skill"),
     ),
-    f"POST {SKILLS}": Row(body=_body(NewSkill), status=201, answer=_ref("Skill")),
+    f"POST {SKILLS}": Row(body=body_of(NewSkill), status=201, answer=_ref("Skill")),
     f"GET {SKILL}": Row(answer=_ref("SkillDetail")),
-    f"PATCH {SKILL}": Row(body=_body(ChangedSkill), answer=_ref("SkillDetail")),
+    f"PATCH {SKILL}": Row(body=body_of(ChangedSkill), answer=_ref("SkillDetail")),
     f"DELETE {SKILL}": _GONE,
     f"PUT {SKILL}/star": _STAR,
     f"POST {SKILL}/star": _STAR,
@@ -221,20 +205,20 @@ _ROWS = {
     f"POST {VERSION}/unyank": _ANY_VERSION,
     f"PUT {VERSION}/unyank": _ANY_VERSION,
     f"GET {CHANNELS}": Row(query=_PAGES, answer=_page("Channel")),
-    f"POST {CHANNELS}": Row(body=_body(NewChannel), status=201, answer=_ref("Channel")),
+    f"POST {CHANNELS}": Row(body=body_of(NewChannel), status=201, answer=_ref("Channel")),
     f"GET {CHANNEL}": Row(answer=_ref("Channel")),
-    f"PUT {CHANNEL}": Row(body=_body(Moved), answer=_ref("Channel")),
-    f"PATCH {CHANNEL}": Row(body=_body(Moved), answer=_ref("Channel")),
+    f"PUT {CHANNEL}": Row(body=body_of(Moved), answer=_ref("Channel")),
+    f"PATCH {CHANNEL}": Row(body=body_of(Moved), answer=_ref("Channel")),
     f"DELETE {CHANNEL}": _GONE,
     f"GET {CHANNEL}/download": _PULL,
     f"GET {TEAMS}": Row(query=_PAGES, answer=_page("Team")),
-    f"POST {TEAMS}": Row(body=_body(NewTeam), status=201, answer=_ref("Team")),
+    f"POST {TEAMS}": Row(body=body_of(NewTeam), status=201, answer=_ref("Team")),
     f"GET {TEAM}": Row(answer=_ref("Team")),
-    f"PATCH {TEAM}": Row(body=_body(ChangedTeam), answer=_ref("Team")),
+    f"PATCH {TEAM}": Row(body=body_of(ChangedTeam), answer=_ref("Team")),
     f"GET {MEMBERS}": Row(query=_PAGES, answer=_page("Member")),
-    f"POST {MEMBERS}": Row(body=_body(NewMember), status=201, answer=_ref("Member")),
-    f"PATCH {MEMBER}": Row(body=_body(ChangedMember), answer=_ref("Member")),
-    f"PUT {MEMBER}": Row(body=_body(ChangedMember), answer=_ref("Member")),
+    f"POST {MEMBERS}": Row(body=body_of(NewMember), status=201, answer=_ref("Member")),
+    f"PATCH {MEMBER}": Row(body=body_of(ChangedMember), answer=_ref("Member")),
+    f"PUT {MEMBER}": Row(body=body_of(ChangedMember), answer=_ref("Member")),
     f"DELETE {MEMBER}": _GONE,
     f"GET {ME}": Row(
         answer=_object(
