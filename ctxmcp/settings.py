@@ -17,6 +17,8 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_SMTP_URL       smtp://USER:PASSWORD@HOST:PORT, starttls://.. or smtps://..: what takes
                           the mail that people sign in with; with CTXMCP_MAIL_FROM, who writes
                           it, and CTXMCP_BASE_URL, which its links begin with
+    CTXMCP_DOMAIN_NETWORKS  private networks, such as 10.0.0.0/8, with blanks between, in which
+                          publishers' web servers may be that show whose domain it is
     CTXMCP_HOSTS          NAME=API with blanks between: requests for that host speak one API alone
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXMCP_LOG_KEY        file of the log's private key; default: log.key in the data folder
@@ -61,6 +63,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -72,6 +75,7 @@ from registry_core.names import shown
 from transports.limits import Limits
 
 APP = "ctxmcp"
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class Settings:
     model: Model | None = None
     github: GitHub | None = None
     smtp: Smtp | None = None
+    domain_networks: tuple[Network, ...] = ()
+    """Where a publisher's web server may be, beside what everybody reaches."""
     hosts: str = ""
     registry: str = ""
     token: str = ""
@@ -226,6 +232,7 @@ def read(
         model=_model(environment),
         github=_github(environment),
         smtp=_smtp(environment),
+        domain_networks=_networks(environment.get("CTXMCP_DOMAIN_NETWORKS", "")),
         hosts=environment.get("CTXMCP_HOSTS", ""),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
@@ -312,6 +319,13 @@ def _smtp(environment: Mapping[str, str]) -> Smtp | None:
     user, password = unquote(url.username or ""), unquote(url.password or "")
     tls, starttls = url.scheme == "smtps", url.scheme == "starttls"
     return Smtp(url.hostname, port, user, password, tls, starttls, sender)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(one) for one in text.split())
+    except ValueError as error:
+        raise Invalid(f"CTXMCP_DOMAIN_NETWORKS: {error}", hint="Such as 10.0.0.0/8.") from None
 
 
 def _path(text: str) -> Path | None:

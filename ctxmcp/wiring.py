@@ -14,6 +14,7 @@ from ctxmcp import note_keys
 from registry_core import trust
 from registry_core.accounts import Accounts
 from registry_core.database import Database
+from registry_core.domains import Domains
 from registry_core.errors import Invalid
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from ctxmcp.github import GitHubAccounts
     from ctxmcp.mail import Mailbox
     from ctxmcp.settings import GitHub, Model, Settings, Smtp
+    from registry_core.domains import Lookup
     from registry_core.search import SearchIndex
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             rescans=Rescans(journal, trust.weigh),
             keychains=Keychains(journal, packages),
             accounts=accounts,
+            domains=Domains(journal, partial(_internet, settings)),
             teams=Teams(journal),
             tokens=tokens,
             sign_in=SignIn(journal, accounts, tokens, _github(settings.github, stack)),
@@ -151,6 +154,12 @@ def _post(told: Smtp | None) -> Mailbox | None:
     from ctxmcp.mail import Mailbox  # noqa: PLC0415 - for who has a mail server
 
     return Mailbox(told)
+
+
+def _internet(settings: Settings) -> Lookup:
+    from ctxmcp.domains import Internet  # noqa: PLC0415 - brings an HTTP client and the DNS
+
+    return Internet(settings.domain_networks)
 
 
 def _reader(told: Model | None, stack: AsyncExitStack) -> Reader | None:

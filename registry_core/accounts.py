@@ -29,7 +29,15 @@ from registry_core.errors import Conflict, Forbidden, InvalidName, NotFound, Una
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import RESERVED_NAMESPACES, parse_namespace, shown
-from registry_core.schema import accounts, identities, namespaces, packages, team_members, teams
+from registry_core.schema import (
+    accounts,
+    domains,
+    identities,
+    namespaces,
+    packages,
+    team_members,
+    teams,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -205,6 +213,7 @@ class Accounts:
             await connection.execute(
                 update(namespaces).where(namespaces.c.name == namespace).values(owner)
             )
+            await connection.execute(delete(domains).where(domains.c.namespace == namespace))
             hidden = await is_hidden(connection, namespace)
             draft = Draft(
                 EventKind.NAMESPACE_GIVEN,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_core.accounts import Accounts
+    from registry_core.domains import Domains
     from registry_core.events.journal import Journal
     from registry_core.events.recorder import Recorder
     from registry_core.events.search import EventIndex
@@ -57,6 +58,7 @@ class Registry:
     rescans: Rescans
     keychains: Keychains
     accounts: Accounts
+    domains: Domains
     teams: Teams
     tokens: Tokens
     sign_in: SignIn

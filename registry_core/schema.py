@@ -118,6 +118,16 @@ namespaces = Table(
     Column("team_id", ForeignKey("teams.id"), index=True),  # the team; neither: the registry's
 )
 
+domains = Table(
+    "domains",
+    metadata,
+    Column("namespace", ForeignKey("namespaces.name"), primary_key=True),
+    Column("domain", String(253), primary_key=True),
+    Column("challenge", String(32), nullable=False),  # what it has to show
+    Column("asked_at", Moment, nullable=False),
+    Column("verified_at", Moment),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -8,6 +8,8 @@
     GET    /api/v1/account/tokens                        tokens; POST, DELETE .../{id}
     GET    /api/v1/account/namespaces                    namespaces; POST claims one
     PUT    /api/v1/account/namespaces/{ns}/owner         give one to a team
+    GET    /api/v1/account/namespaces/{ns}/domains       domains; POST begins to verify one
+    POST   .../domains/{domain}/check                    look whether it shows it; DELETE
     GET    /api/v1/account/teams                         teams; POST makes one
     GET    /api/v1/account/teams/{team}                  its members
     PUT    /api/v1/account/teams/{team}/members/{who}    a role; DELETE
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transports.dialects.ctxpkg_account import namespaces, sessions, teams, tokens
+from transports.dialects.ctxpkg_account import domains, namespaces, sessions, teams, tokens
 from transports.limits import HOUR, Whom, Window
 
 if TYPE_CHECKING:
@@ -49,4 +51,6 @@ def windows(limits: Limits) -> Sequence[Window]:
 
 def routes() -> list[Route]:
     """Return what this dialect answers."""
-    return [*sessions.routes(), *namespaces.routes(), *teams.routes(), *tokens.routes()]
+    return [
+        route for part in (sessions, namespaces, domains, teams, tokens) for route in part.routes()
+    ]
