@@ -308,16 +308,17 @@ def _smtp(environment: Mapping[str, str]) -> Smtp | None:
         raise Invalid("CTXMCP_SMTP_URL needs CTXMCP_MAIL_FROM and CTXMCP_BASE_URL")
     try:
         url = urlsplit(text)
-        port = url.port or _MAIL_PORTS[url.scheme]
-    except (ValueError, KeyError):
-        port = 0
-    if not port or not url.hostname:
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    if url.scheme not in _MAIL_PORTS or not url.hostname:
         raise Invalid(
             "CTXMCP_SMTP_URL is no address of a mail server",
             hint="Such as smtp://127.0.0.1:25 or starttls://USER:PASSWORD@mail.example:587.",
         )
     user, password = unquote(url.username or ""), unquote(url.password or "")
     tls, starttls = url.scheme == "smtps", url.scheme == "starttls"
+    port = port or _MAIL_PORTS[url.scheme]
     return Smtp(url.hostname, port, user, password, tls, starttls, sender)
 
 

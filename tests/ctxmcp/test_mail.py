@@ -95,7 +95,7 @@ def test_an_address_says_how_mail_is_encrypted(
     "wrong",
     [
         {"CTXMCP_SMTP_URL": "mail.example:25"},
-        {"CTXMCP_SMTP_URL": "http://mail.example"},
+        {"CTXMCP_SMTP_URL": "http://mail.example:25"},
         {"CTXMCP_SMTP_URL": "smtp://mail.example:port"},
         {"CTXMCP_SMTP_URL": "smtp://"},
         {"CTXMCP_MAIL_FROM": ""},
