@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_core.accounts import Accounts
+    from registry_core.domains import Domains
     from registry_core.events.journal import Journal
     from registry_core.events.recorder import Recorder
     from registry_core.events.search import EventIndex
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
     from registry_core.sessions import Sessions
-    from registry_core.signin import SignIn
+    from registry_core.signin import Post, SignIn
     from registry_core.storage import Blobs
     from registry_core.teams import Teams
     from registry_core.tokens import Tokens
@@ -59,6 +60,7 @@ class Registry:
     rescans: Rescans
     keychains: Keychains
     accounts: Accounts
+    domains: Domains
     teams: Teams
     tokens: Tokens
     sign_in: SignIn
@@ -73,6 +75,8 @@ class Registry:
     summaries: Summaries
     transparency: Log
     clock: Callable[[], datetime]
+    post: Post | None = None
+    """What takes mail; None where no server is set that does."""
     reader: Reader | None = None
     """Who reads what packages mean; None where no model is set."""
     policy: Policy = field(default_factory=Policy)

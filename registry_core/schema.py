@@ -100,10 +100,11 @@ team_members = Table(
 sign_ins = Table(
     "sign_ins",
     metadata,
-    Column("digest", String(64), primary_key=True),  # of the state
+    Column("digest", String(64), primary_key=True),  # of the state, or of a link's secret
     Column("purpose", String(16), nullable=False),
-    Column("redirect_uri", Text, nullable=False),
-    Column("then_to", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False, default=""),
+    Column("then_to", Text, nullable=False, default=""),
+    Column("email", String(254)),  # where a link was sent; null: at a provider
     Column("expires_at", Moment, nullable=False, index=True),
     Column("used_at", Moment),
 )
@@ -115,6 +116,16 @@ namespaces = Table(
     Column("created_at", Moment, nullable=False),
     Column("account_id", ForeignKey("accounts.id"), index=True),  # its owner; or
     Column("team_id", ForeignKey("teams.id"), index=True),  # the team; neither: the registry's
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    Column("namespace", ForeignKey("namespaces.name"), primary_key=True),
+    Column("domain", String(253), primary_key=True),
+    Column("challenge", String(32), nullable=False),  # what it has to show
+    Column("asked_at", Moment, nullable=False),
+    Column("verified_at", Moment),
 )
 
 tokens = Table(

@@ -40,7 +40,17 @@ from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
 from transports.apis import Addressing, api_of, is_shared
-from transports.dialects import agentx, csreg, ctxpkg, leanctx, osv, patchcat, payments, tlog
+from transports.dialects import (
+    agentx,
+    csreg,
+    ctxpkg,
+    ctxpkg_account,
+    leanctx,
+    osv,
+    patchcat,
+    payments,
+    tlog,
+)
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -122,6 +132,7 @@ def create_app(
     native = [
         *leanctx.routes(),
         *ctxpkg.routes(),
+        *ctxpkg_account.routes(),
         *osv.routes(),
         *payments.routes(),
         *tlog.routes(),
@@ -169,7 +180,8 @@ def _key(scope: Scope) -> str:
 
 
 def _windows(limits: Limits) -> list[Window]:
-    return [*limits.windows, *(window for api in APIS for window in api.windows(limits))]
+    foreign = (window for api in APIS for window in api.windows(limits))
+    return [*limits.windows, *ctxpkg_account.windows(limits), *foreign]
 
 
 def _window_key(scope: Scope, whom: Whom) -> str:

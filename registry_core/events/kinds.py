@@ -62,6 +62,12 @@ class EventKind(StrEnum):
     """A namespace has an owner now."""
     NAMESPACE_GIVEN = "namespace_given"
     """A namespace has another owner."""
+    DOMAIN_ASKED = "domain_asked"
+    """A namespace says that a domain is its own, and was told how to show it; or asks no more."""
+    DOMAIN_VERIFIED = "domain_verified"
+    """A domain shows that it is a namespace's own."""
+    DOMAIN_REMOVED = "domain_removed"
+    """A domain is not said to be a namespace's any more."""
     ACCOUNT_CHANGED = "account_changed"
     """An account was disabled, or may act again."""
     MEMBER_CHANGED = "member_changed"
@@ -136,6 +142,8 @@ CHANGES = frozenset(
         EventKind.TRUST_CHANGED,
         EventKind.NAMESPACE_GIVEN,
         EventKind.PRICE_CHANGED,
+        EventKind.DOMAIN_VERIFIED,
+        EventKind.DOMAIN_REMOVED,
     }
 )
 """Kinds after which what is said of a package may be something else; each is a leaf of the log."""

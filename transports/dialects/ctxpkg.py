@@ -60,7 +60,7 @@ from transports.paid import PRIVATE
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
@@ -299,11 +299,12 @@ def _kind(request: Request) -> Kind | None:
 
 async def _catalog(registry: Registry, kind: Kind | None, caller: Caller) -> Answer:
     found = await registry.packages.list(caller, kind=kind)
-    return await asyncio.to_thread(_catalog_document, found)
+    verified = await registry.domains.verified()
+    return await asyncio.to_thread(_catalog_document, found, verified)
 
 
-def _catalog_document(found: Sequence[Summary]) -> Answer:
-    items = [_item(package) for package in found]
+def _catalog_document(found: Sequence[Summary], verified: Container[str]) -> Answer:
+    items = [_item(package, verified) for package in found]
     return _lasting({"schema": "ctxpkg-registry-index-v1", "packages": items})
 
 
@@ -322,7 +323,9 @@ async def _search(registry: Registry, text: str, kind: Kind | None, caller: Call
     fitting = found.hits if found.fits else ()
     packages = await registry.packages.by_id([int(hit.key) for hit in fitting])
     hits = [packages[int(hit.key)] for hit in fitting if int(hit.key) in packages]
-    results = [_item(package) for package in hits if package.latest and not package.private]
+    shown = [package for package in hits if package.latest and not package.private]
+    verified = await registry.domains.verified()
+    results = [_item(package, verified) for package in shown]
     return _lasting({"count": len(results), "query": text, "results": results}, PACKAGE_FRESH)
 
 
@@ -332,11 +335,13 @@ async def _publisher(
     found = await registry.packages.list(caller, namespace=namespace)
     if not found:
         raise NotFound(f"no publisher {shown(namespace)}")
-    items = [_item(package) for package in found if kind in {None, package.kind}]
-    return _lasting({"namespace": namespace, "verified_domains": [], "packages": items})
+    verified = await registry.domains.verified()
+    items = [_item(package, verified) for package in found if kind in {None, package.kind}]
+    domains = verified.get(namespace, [])
+    return _lasting({"namespace": namespace, "verified_domains": domains, "packages": items})
 
 
-def _item(package: Summary) -> dict[str, Any]:
+def _item(package: Summary, verified: Container[str]) -> dict[str, Any]:
     release = package.latest
     return {
         "namespace": package.name.namespace,
@@ -349,7 +354,7 @@ def _item(package: Summary) -> dict[str, Any]:
         "downloads": package.downloads,
         "updated_at": _moment(package.updated_at),
         "tags": list(release.tags) if release else [],
-        "verified": False,
+        "verified": package.name.namespace in verified,
         "visibility": package.visibility,
         **_worth(package),
     }

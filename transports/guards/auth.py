@@ -1,4 +1,7 @@
-"""Who sends a request: the bearer token of its `Authorization` header, or the owner at his machine.
+"""Who sends a request: who holds the token of its `Authorization` header, or the owner.
+
+The header counts before the session in a browser's cookie (`transports.cookies`), and that before
+the owner, who sends neither and sits at his machine.
 
 `Authenticate` refuses nothing by itself. A stale token must not lock its holder out of what is
 public and must not write, so the endpoint says what it needs: `caller`, `reader` or
@@ -21,8 +24,9 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from registry_core.callers import ANONYMOUS, OWNER, Caller
-from registry_core.errors import RegistryError, Unauthenticated
+from registry_core.errors import Forbidden, RegistryError, Unauthenticated
 from registry_core.events import Audited
+from transports import cookies
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -134,6 +138,10 @@ class Bearer:
         self._given: list[bytes] = [
             value for name, value in scope["headers"] if name == b"authorization"
         ]
+        self.session = "" if self._given else cookies.session(scope)
+        """The token in the cookie of a browser, where that is what counts."""
+        if self.session:
+            self._given.append(f"Bearer {self.session}".encode("latin-1", "replace"))
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
         self._is_local: bool | None = None
@@ -142,7 +150,8 @@ class Bearer:
     async def caller(self) -> Caller:
         """Say who it is; anonymous without a token.
 
-        Raises Unauthenticated where a token was sent that is malformed, unknown or revoked.
+        Raises Unauthenticated where a token was sent that is malformed, unknown or revoked, and
+        Forbidden where a session would change something for a page of somewhere else.
         """
         if self._refused is not None:
             raise self._refused
@@ -154,7 +163,7 @@ class Bearer:
         """Say who it is; a token that opens nothing is as good as none."""
         try:
             return await self.caller()
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
             return ANONYMOUS
 
     async def local_or_token(self) -> Caller:
@@ -164,7 +173,7 @@ class Bearer:
         """
         if self._given:
             return await self.caller()
-        if self._local:
+        if self.local:
             return OWNER
         raise Unauthenticated(
             "this needs a token",
@@ -176,7 +185,7 @@ class Bearer:
         """Whose allowance this request takes from, as far as is known without a look-up."""
         if self.token_key:
             return self.token_key
-        return "owner" if not self._given and self._local else self._peer
+        return "owner" if not self._given and self.local else self._peer
 
     @property
     def token_key(self) -> str:
@@ -210,10 +219,13 @@ class Bearer:
             self._known.discard(self._digest)
             raise
         self._known.add(self._digest)
+        if self.session:
+            cookies.refuse_forged(self._scope, self.session)
         return found
 
     @property
-    def _local(self) -> bool:
+    def local(self) -> bool:
+        """Whether the caller is at this machine, to a server that is for it alone."""
         if self._is_local is None:
             self._is_local = self._access.is_local(self._scope)
         return self._is_local

@@ -196,6 +196,7 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("then_to", sa.Text(), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_sign_ins")),
@@ -216,6 +217,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_namespaces_account_id", "namespaces", ["account_id"], unique=False)
     op.create_index("ix_namespaces_team_id", "namespaces", ["team_id"], unique=False)
+    op.create_table(
+        "domains",
+        sa.Column("namespace", sa.String(length=32), nullable=False),
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("challenge", sa.String(length=32), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_domains_namespace")
+        ),
+        sa.PrimaryKeyConstraint("namespace", "domain", name=op.f("pk_domains")),
+    )
 
     op.create_table(
         "sessions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transports.dialects.csreg.channels import CHANNEL, CHANNELS, Moved, NewChannel
 from transports.dialects.csreg.skills import (
@@ -26,7 +26,7 @@ from transports.dialects.csreg.teams import (
 from transports.dialects.csreg.users import ME, TOKENS, NewToken
 from transports.dialects.csreg.versions import MEDIA_TYPES, VERSION, VERSIONS, Reason
 from transports.dialects.csreg.words import KINDS, MOST_LIMIT, OTHERS, PROBLEM, TYPES, USUAL_LIMIT
-from transports.openapi import Description, Row
+from transports.openapi import Description, Row, body_of
 from transports.schemas import (
     BYTES,
     COUNT,
@@ -42,9 +42,6 @@ from transports.schemas import (
     whole,
 )
 
-if TYPE_CHECKING:
-    from registry_core.operation import Model
-
 _LATER: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 _ID: dict[str, Any] = {"type": "string", "format": "uuid"}
 _ROLE: dict[str, Any] = {"enum": ["read", "write", "admin"]}
@@ -53,24 +50,6 @@ _SCOPES: dict[str, Any] = array(_ROLE)
 
 def _page(name: str) -> dict[str, Any]:
     return some(whole(data=array(ref(name))), cursor=_ID)
-
-
-def _body(model: type[Model]) -> dict[str, Any]:
-    """Describe what a model reads, with its enumerations where they are used."""
-    schema = model.model_json_schema(by_alias=False)
-    defined = schema.pop("$defs", {})
-    inlined: dict[str, Any] = _inlined(schema, defined)
-    return inlined
-
-
-def _inlined(schema: Any, defined: dict[str, Any]) -> Any:
-    if isinstance(schema, list):
-        return [_inlined(one, defined) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(defined[schema["$ref"].rpartition("/")[2]], defined)
-    return {name: _inlined(one, defined) for name, one in schema.items()}
 
 
 _SKILL = whole(
@@ -151,7 +130,7 @@ _PAGES = {
 _FORM = some(whole(archive=BYTES), version=STRING)
 _PULL = Row(gives="*/*", answer=BYTES)
 _ANY_VERSION = Row(answer=ref("Version"))
-_YANK = Row(body=_body(Reason), needs_body=False, answer=ref("Version"))
+_YANK = Row(body=body_of(Reason), needs_body=False, answer=ref("Version"))
 _GONE = Row(status=204, gives="")
 _STAR = Row(answer=whole(starred=FLAG, stars=COUNT))
 
@@ -161,7 +140,7 @@ _TOKEN_ROWS = {
     for key, row in {
         f"GET {path}": Row(query=_PAGES, answer=_page("Token")),
         f"POST {path}": Row(
-            body=_body(NewToken), status=201, answer=whole(**_TOKEN["properties"], token=STRING)
+            body=body_of(NewToken), status=201, answer=whole(**_TOKEN["properties"], token=STRING)
         ),
         f"DELETE {path}/{{id}}": _GONE,
     }.items()
@@ -189,9 +168,9 @@ _ROWS = {
         },
         answer=_page("Skill"),
     ),
-    f"POST {SKILLS}": Row(body=_body(NewSkill), status=201, answer=ref("Skill")),
+    f"POST {SKILLS}": Row(body=body_of(NewSkill), status=201, answer=ref("Skill")),
     f"GET {SKILL}": Row(answer=ref("SkillDetail")),
-    f"PATCH {SKILL}": Row(body=_body(ChangedSkill), answer=ref("SkillDetail")),
+    f"PATCH {SKILL}": Row(body=body_of(ChangedSkill), answer=ref("SkillDetail")),
     f"DELETE {SKILL}": _GONE,
     f"PUT {SKILL}/star": _STAR,
     f"POST {SKILL}/star": _STAR,
@@ -214,20 +193,20 @@ _ROWS = {
     f"POST {VERSION}/unyank": _ANY_VERSION,
     f"PUT {VERSION}/unyank": _ANY_VERSION,
     f"GET {CHANNELS}": Row(query=_PAGES, answer=_page("Channel")),
-    f"POST {CHANNELS}": Row(body=_body(NewChannel), status=201, answer=ref("Channel")),
+    f"POST {CHANNELS}": Row(body=body_of(NewChannel), status=201, answer=ref("Channel")),
     f"GET {CHANNEL}": Row(answer=ref("Channel")),
-    f"PUT {CHANNEL}": Row(body=_body(Moved), answer=ref("Channel")),
-    f"PATCH {CHANNEL}": Row(body=_body(Moved), answer=ref("Channel")),
+    f"PUT {CHANNEL}": Row(body=body_of(Moved), answer=ref("Channel")),
+    f"PATCH {CHANNEL}": Row(body=body_of(Moved), answer=ref("Channel")),
     f"DELETE {CHANNEL}": _GONE,
     f"GET {CHANNEL}/download": _PULL,
     f"GET {TEAMS}": Row(query=_PAGES, answer=_page("Team")),
-    f"POST {TEAMS}": Row(body=_body(NewTeam), status=201, answer=ref("Team")),
+    f"POST {TEAMS}": Row(body=body_of(NewTeam), status=201, answer=ref("Team")),
     f"GET {TEAM}": Row(answer=ref("Team")),
-    f"PATCH {TEAM}": Row(body=_body(ChangedTeam), answer=ref("Team")),
+    f"PATCH {TEAM}": Row(body=body_of(ChangedTeam), answer=ref("Team")),
     f"GET {MEMBERS}": Row(query=_PAGES, answer=_page("Member")),
-    f"POST {MEMBERS}": Row(body=_body(NewMember), status=201, answer=ref("Member")),
-    f"PATCH {MEMBER}": Row(body=_body(ChangedMember), answer=ref("Member")),
-    f"PUT {MEMBER}": Row(body=_body(ChangedMember), answer=ref("Member")),
+    f"POST {MEMBERS}": Row(body=body_of(NewMember), status=201, answer=ref("Member")),
+    f"PATCH {MEMBER}": Row(body=body_of(ChangedMember), answer=ref("Member")),
+    f"PUT {MEMBER}": Row(body=body_of(ChangedMember), answer=ref("Member")),
     f"DELETE {MEMBER}": _GONE,
     f"GET {ME}": Row(
         answer=whole(
