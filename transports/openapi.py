@@ -686,15 +686,6 @@ ROWS: Mapping[str, Row] = {
     "POST /api/v1/packages/{ns}/{name}/{version}/unyank": Row(
         answer=_object("unyanked", unyanked=_text())
     ),
-    "POST /api/v1/webhooks/stripe": Row(
-        headers={"stripe-signature": {**_text("t=...,v1=..."), "x-required": True}},
-        body={"type": "object"},
-        answer=_object(
-            "received outcome",
-            received={"const": True},
-            outcome={"enum": ["bought", "refunded", "repeated", "ignored"]},
-        ),
-    ),
     "GET /api/v1/osv/index.json": Row(
         answer=_object("advisories", advisories=_list(_object("id modified", id=_text())))
     ),

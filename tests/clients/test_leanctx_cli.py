@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dialects.requirements import claims
 from registry_core.callers import Scope
 from served import Served
 from transports.limits import Limits
@@ -17,6 +18,7 @@ from world import World
 pytestmark = pytest.mark.clients
 
 
+@claims("ctxpkg.publish.example", "ctxpkg.own")
 async def test_every_check_of_the_real_client_passes(sqlite_world: World, shared: Path) -> None:
     if importlib.util.find_spec("thinkery_leanctx_engine") is None:
         pytest.skip("the lean-ctx binary is not installed: pip install 'ctxmcp[clients]'")

@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +19,8 @@ from mcp_clients import speaking
 import agents
 import tools
 from ctxmcp.settings import read as read_settings
+from dialects.requirements import claims
+from mail import MailServer
 from registry_core import audit, stripe
 from registry_core.callers import OWNER, Scope
 from registry_core.errors import Invalid, PaymentRequired
@@ -79,7 +82,7 @@ def refunded(package: str = SKILL, event: str = "evt_2") -> dict[str, Any]:
 
 
 @pytest.fixture
-async def market(tmp_path: Any) -> AsyncIterator[Market]:
+async def market(tmp_path: Path) -> AsyncIterator[Market]:
     database = f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite3'}"
     async with (
         World.open(database, tmp_path, SHOP) as world,
@@ -212,6 +215,7 @@ async def test_without_paying_no_road_gives_the_content(market: Market) -> None:
     assert downloads == 0
 
 
+@claims("ctxpkg.402")
 async def test_the_402_of_the_protocol_carries_where_to_buy(market: Market) -> None:
     path = at(SKILL, "1.0.0", "download")
     refused = await market.served.get(path)
@@ -225,6 +229,7 @@ async def test_the_402_of_the_protocol_carries_where_to_buy(market: Market) -> N
     assert asked["buy_url"] == "https://shop.example/acme/review?client_reference_id=eve"
 
 
+@claims("ctxpkg.download.paid", "ctxpkg.token.installs")
 async def test_who_has_paid_has_it_by_every_road(market: Market) -> None:
     served = market.served
     ada, _ = await served.world.account("ada")
@@ -306,6 +311,7 @@ async def test_a_refund_that_is_told_before_its_purchase_counts(market: Market) 
     assert (await market.served.get(at(SKILL, "1.0.0", "download"), ada)).status_code == 402
 
 
+@claims("ctxpkg.401")
 @pytest.mark.parametrize("header", ["", "t=1,v1=00", "nonsense"])
 async def test_nobody_else_can_tell_of_a_purchase(market: Market, header: str) -> None:
     ada, _ = await market.served.world.account("ada")
@@ -325,6 +331,30 @@ async def test_what_cannot_be_sold_is_told_again_later(market: Market) -> None:
     assert (await served.get(at(SKILL, "1.0.0", "download"), ada)).status_code == 200
     other = {"id": "evt_9", "type": "invoice.paid", "data": {"object": {}}}
     assert (await market.tell(other)).json()["outcome"] == "ignored"
+
+
+async def test_who_paid_by_mail_address_has_it_with_a_session_of_that_address(
+    tmp_path: Path,
+) -> None:
+    database = f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite3'}"
+    async with (
+        MailServer().running() as mail,
+        World.open(database, tmp_path, SHOP | mail.environment) as world,
+        Served.inside(world, EVERYBODY) as served,
+    ):
+        seller, _ = await world.account("acme")
+        market = await stocked(Market(served, seller))
+        paid = {"client_reference_id": None, "customer_details": {"email": "Ada@Example.com"}}
+        assert (await market.sell(**paid)).json()["outcome"] == "bought"
+        path = at(SKILL, "1.0.0", "download")
+        assert (await served.get(path)).status_code == 402
+        await served.http.post("/api/v1/auth/request", json={"email": "ada@example.com"})
+        assert (await served.http.get(mail.link())).status_code == 200
+        given = await served.get(path)
+        assert (given.status_code, given.headers["cache-control"]) == (200, "private, no-store")
+        assert (await served.get(at(OTHER, "1.0.0", "download"))).status_code == 402
+        served.http.cookies.clear()
+        assert (await served.get(path)).status_code == 402
 
 
 async def test_a_team_has_what_was_bought_for_it(market: Market) -> None:

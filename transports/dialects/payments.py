@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from transports import refusals
+from transports.openapi import Row, described_by
+from transports.schemas import STRING, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -29,6 +31,17 @@ def routes() -> list[Route]:
     return [Route(STRIPE, stripe, methods=["POST"])]
 
 
+@described_by(
+    Row(
+        headers={"stripe-signature": STRING | {"x-required": True}},
+        body={"type": "object"},
+        answer=whole(
+            received={"const": True},
+            outcome={"enum": ["bought", "refunded", "repeated", "ignored"]},
+        ),
+        security=[],
+    )
+)
 async def stripe(request: Request) -> Response:
     """Hear that somebody has paid, or has the money back."""
     signature = request.headers.get("stripe-signature", "")
