@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from ctxmcp import continuity, following, http, keyholder, lock, logs, policy, remote, sse, terminal
 from ctxmcp.hosts import Audience
 from ctxmcp.hosts.layout import Named, lay_out
-from registry_core import archives, canonical, dsse, keys
+from registry_core import archives, canonical, dsse, keys, stripe
 from registry_core.archives import contents, pkzip, ustar
 from registry_core.domains import parse_domain
 from registry_core.errors import Invalid, RegistryError
@@ -342,6 +342,13 @@ def _advisory(data: bytes) -> object:
     return warned.affects(ONE), osv.document(made)
 
 
+def _payment(data: bytes) -> object:
+    """What comes by a webhook: its signature, and what is signed."""
+    with contextlib.suppress(RegistryError):
+        stripe.check(data, text(data), "whsec_test", datetime(2026, 1, 2, tzinfo=UTC))
+    return stripe.read(data)
+
+
 def _words(data: bytes) -> object:
     given = text(data)
     terms.text_terms(given)
@@ -438,6 +445,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "model": _model,
         "calls": _calls,
         "advisory": _advisory,
+        "payment": _payment,
         "words": _words,
         "terminal": _terminal,
         "quarantine": lambda data: quarantine.summarize(text(data)[:50_000]),
