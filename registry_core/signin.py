@@ -50,11 +50,13 @@ LINK_LIFETIME = timedelta(minutes=30)
 _STATE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _MOST_ADDRESS = 500
-_EMAIL = re.compile(
-    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
-    r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+
+MAILBOX = (
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
 )
-_MOST_EMAIL = 254
+"""What the address of a mailbox looks like: as HTML's <input type=email> has it."""
+MOST_EMAIL = 254
 
 
 class Provider(Protocol):
@@ -229,7 +231,7 @@ class SignIn:
 def parse_email(text: str) -> str:
     """Read the address of a mailbox, in lower case. Raises Invalid."""
     email = text.strip().lower()
-    if len(email) > _MOST_EMAIL or not _EMAIL.fullmatch(email):
+    if len(email) > MOST_EMAIL or not re.fullmatch(MAILBOX, email):
         raise Invalid(f"{shown(text)} is no mail address", hint="Write it as name@example.com.")
     return email
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from registry_core.errors import Forbidden
 from transports.access import read_name, read_origin
+from transports.headers import sent
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -34,7 +35,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def session(scope: Scope) -> str:
     """Return the session that a request is sent with; empty without one, and where none counts."""
-    if not scope["path"].startswith(_PATHS):
+    if not scope["path"].startswith(_PATHS) or b"cookie" not in sent(scope):
         return ""
     return Request(scope).cookies.get(SESSION, "")
 
@@ -51,8 +52,8 @@ def refuse_forged(scope: Scope, by: str) -> None:
         return
     if not is_own_page(scope):
         raise Forbidden("a page of another place may not use your session")
-    sent = Request(scope).headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(sent.encode(), csrf_token(by).encode()):
+    shown = Request(scope).headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(shown.encode(), csrf_token(by).encode()):
         raise Forbidden(
             f"a session changes nothing without its {CSRF_HEADER}",
             hint="`GET /api/v1/account` says it as csrf_token.",

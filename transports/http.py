@@ -90,7 +90,7 @@ AUDITED = Below("/v1/tools/call", "/mcp")
 APIS = (agentx.API, patchcat.API, csreg.API)
 """The foreign APIs: to add one, write a module with an `Api`, and its name here."""
 
-_BODIES = [
+_BODIES: list[tuple[str, int]] = [
     *((api.prefix + path, most) for api in APIS for path, most in api.most_body),
     *(row for dialect in (ctxpkg, leanctx, payments, tlog, mcp_http) for row in dialect.MOST_BODY),
 ]
@@ -195,7 +195,10 @@ async def _look(scope: Scope) -> None:
 
 
 def _most_body(path: str) -> int:
-    return next((most for prefix, most in _BODIES if path.startswith(prefix)), MOST_BODY)
+    for prefix, most in _BODIES:
+        if path.startswith(prefix):
+            return most
+    return MOST_BODY
 
 
 def _refuse(scope: Scope, error: RegistryError) -> Response:

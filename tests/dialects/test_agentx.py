@@ -34,6 +34,7 @@ from world import SUSPECT, World, package
 
 API = "/agentx/api/v1"
 AGENT = f"{API}/agents/@knid/gmail-agent"
+ONCE = Limits(requests_per_second=0.001, burst=1)
 FREE = Limits(
     requests_per_second=10_000,
     burst=10_000,
@@ -814,7 +815,7 @@ async def test_the_framework_refuses_in_its_words_too(
 
 
 async def test_every_guard_refuses_in_its_words(sqlite_world: World) -> None:
-    async with Served.inside(sqlite_world, limits=Limits(burst=1)) as served:
+    async with Served.inside(sqlite_world, limits=ONCE) as served:
         too_long = {"content-length": str(64 * 1024 * 1024)}
         assert is_a_refusal(
             await served.http.put(f"{API}/agents", content=b"x", headers=too_long), 413

@@ -31,7 +31,7 @@ from registry_core.errors import (
     Unauthenticated,
 )
 from registry_core.formats import strict_json
-from registry_core.signin import LINK_LIFETIME, Pass, parse_email
+from registry_core.signin import LINK_LIFETIME, MAILBOX, MOST_EMAIL, Pass, parse_email
 from transports import cookies
 from transports.dialects.ctxpkg_account.words import (
     ACCOUNT,
@@ -53,7 +53,7 @@ from transports.openapi import Row, described_by
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -101,7 +101,10 @@ _ACCOUNT = {
     "email": NULLABLE,
     "created_at": MOMENT,
 }
+_LINK = shape(token={**STRING, "minLength": 1})
 _BEGUN = shape(account=shape(**_ACCOUNT), csrf_token=STRING)
+
+_MOST_FIELDS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +122,7 @@ def routes() -> list[Route]:
 
 @described_by(
     Row(
-        body=shape(email={**STRING, "format": "email", "maxLength": 254}),
+        body=shape(email={**STRING, "pattern": MAILBOX, "maxLength": MOST_EMAIL}),
         answer=shape(sent={"const": True}, message=STRING),
         security=[],
     )
@@ -155,7 +158,7 @@ async def request_link(request: Request) -> Response:
 
 @described_by(
     Row(
-        query={"token": {**STRING, "x-required": True}},
+        query={"token": {**_LINK["properties"]["token"], "x-required": True}},
         answer=_BEGUN,
         also_gives={"text/html": STRING},
         security=[],
@@ -174,8 +177,8 @@ async def verify(request: Request) -> Response:
 
 @described_by(
     Row(
-        body=shape(token=STRING),
-        also_takes={"application/x-www-form-urlencoded": shape(token=STRING)},
+        body=_LINK,
+        also_takes={"application/x-www-form-urlencoded": _LINK},
         answer=_BEGUN,
         security=[],
     )
@@ -234,11 +237,18 @@ async def _sent(request: Request, name: str) -> str:
         except InvalidPackage as error:
             raise Invalid(f"the body is no JSON object: {error.message}") from None
     else:
-        sent = dict(parse_qsl(body.decode(errors="replace"), max_num_fields=10))
+        sent = dict(_fields(body.decode(errors="replace")))
     text = sent.get(name)
     if not isinstance(text, str) or not text:
         raise Invalid(f"the body has no {name}", hint=f'Send {{"{name}": ".."}}.')
     return text
+
+
+def _fields(form: str) -> Sequence[tuple[str, str]]:
+    try:
+        return parse_qsl(form, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Invalid("the form has too many fields") from None
 
 
 def _is_browser(request: Request) -> bool:
