@@ -60,7 +60,7 @@ class Plan:
         if self.log is None:
             return ""
         origin, size, *_ = self.log.checkpoint.split("\n")
-        grown = f"each is in the log {origin} of {size} leaves, which has only grown"
+        grown = f"in the log {origin} of {size} leaves, which has only grown"
         if self.standing is None:
             return grown
         known = f"{self.standing.said.issued:%Y-%m-%d %H:%M} UTC"
@@ -80,6 +80,8 @@ class Source:
     connection: Connection
     memory: Memory
     now: datetime
+    nothing: str = "installed"
+    """What was not done, where the registry's log proves that it lies."""
 
 
 async def plan(
@@ -104,7 +106,7 @@ async def plan(
             hint="Name a package, such as @ns/name.",
         )
     given = {"refs": [str(r) for r in wanted]} | ({"include_held": True} if include_held else {})
-    answered = await _ask(source, wanted, given, lock)
+    answered = await ask(source, wanted, given, lock)
     found = answered.releases
     if not include_held:
         _refuse_held(found)
@@ -116,10 +118,13 @@ async def plan(
     return replace(answered, releases=[_proven_before(release, lock) for release in releases])
 
 
-async def _ask(
+async def ask(
     source: Source, wanted: Sequence[Reference], given: Mapping[str, Any], lock: Lock
 ) -> Plan:
-    """Ask, until nobody else has learned more of the registry's log meanwhile."""
+    """Ask for a plan, until nobody else has learned more of the registry's log meanwhile.
+
+    Raises Tampered, Untrusted, TooLarge, Unproven, and what the registry refuses.
+    """
     memory = source.memory
     for _ in range(_ATTEMPTS):
         known = memory.read()
@@ -130,7 +135,7 @@ async def _ask(
         try:
             now = demand.check(answer, source.now)
         except Unproven as error:
-            raise memory.with_evidence(error, "installed") from None
+            raise memory.with_evidence(error, source.nothing) from None
         if now is None or memory.keep(known, now):
             return Plan(answer.plan, answer.log, _standing(source, demand, answer.log))
     raise Conflict(f"others are learning of {memory.registry} all the time", hint="Try again.")
@@ -140,7 +145,7 @@ def _standing(source: Source, demand: Demand, log: Shown | None) -> Standing | N
     """Return what the registry's status note says, which was checked; None where there is none."""
 
     def refused(error: Tampered) -> Unproven:
-        return source.memory.with_evidence(demand.unproven(error, log), "installed")
+        return source.memory.with_evidence(demand.unproven(error, log), source.nothing)
 
     if log is None or not log.status:
         return None

@@ -41,6 +41,9 @@ LONGEST = timedelta(days=7)
 
 AT_ONCE = 4
 
+TAKEN_BACK = "what was taken back since"
+"""What nobody has looked at who has not asked for a status note."""
+
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -121,10 +124,14 @@ class Standing:
     async def check(self, releases: Iterable[Planned]) -> None:
         """Refuse a release that was taken back. Raises Unproven, Unavailable."""
         for release in releases:
-            leaf = Proof.parse(release.log.proof).index if release.log else 0
-            found = await self.about(_subjects(release))
-            for reason in sorted(_reasons(found, release, leaf)):
+            for reason in await self.against(release):
                 raise self._hidden(release, reason)
+
+    async def against(self, release: Planned) -> list[str]:
+        """Return what the list says against a release that its plan does not tell of."""
+        leaf = Proof.parse(release.log.proof).index if release.log else 0
+        found = await self.about(_subjects(release))
+        return sorted(_reasons(found, release, leaf))
 
     async def check_files(self, release: Planned, digests: Iterable[str]) -> None:
         """Refuse what has files that are known to be bad; raises the same."""

@@ -17,6 +17,7 @@ from registry_core.events.kinds import EventKind
 from registry_core.names import Kind, Reference
 from registry_core.operation import Model, local, operation, remote
 from registry_core.operations.naming import REFERENCE, download_url, held_too
+from registry_core.operations.naming import resolve as find
 from registry_core.resolution import Choice, resolve
 from registry_core.transparency.notes import encode
 
@@ -45,6 +46,11 @@ class Install(Model):
     )
     dry_run: bool = Field(
         default=False, description="Only show the plan.", json_schema_extra=local()
+    )
+    alone: bool = Field(
+        default=False,
+        description="Only these, also held ones; for who asks for proofs: nothing is counted.",
+        json_schema_extra=remote(),
     )
     seen: list[int] | None = Field(
         None,
@@ -131,9 +137,13 @@ class Installation(Model):
 async def install(registry: Registry, caller: Caller, given: Install) -> Installation:
     """Resolve, verify and install packages into a project, for the agents it has."""
     references = [Reference.parse(text) for text in given.refs]
-    chosen = await resolve(registry.packages, caller, references, include_held=given.include_held)
     requested = {reference.name for reference in references}
-    await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
+    if given.alone:
+        chosen = [Choice(*await find(registry, caller, r, include_held=True)) for r in given.refs]
+    else:
+        held = given.include_held
+        chosen = await resolve(registry.packages, caller, references, include_held=held)
+        await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
     plan = [
         _planned(registry, choice, requested=choice.package.name in requested) for choice in chosen
     ]
