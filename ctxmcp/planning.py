@@ -115,7 +115,8 @@ async def plan(
     _check_continuity(found, lock)
     _check_the_rest(found, lock)
     releases = [_remembered(planned, lock, pinned=bool(pinned)) for planned in found]
-    return replace(answered, releases=[_proven_before(release, lock) for release in releases])
+    key = answered.log.key if answered.log else ""
+    return replace(answered, releases=[_proven_before(one, lock, key) for one in releases])
 
 
 async def ask(
@@ -298,13 +299,13 @@ def _remembered(planned: Planned, lock: Lock, *, pinned: bool) -> Planned:
     return planned.model_copy(update={"requested": requested})
 
 
-def _proven_before(planned: Planned, lock: Lock) -> Planned:
+def _proven_before(planned: Planned, lock: Lock, key: str) -> Planned:
     """Keep the proof that the lock has, where it still holds: the lock of a release stays as it is.
 
-    The registry has just proven the same of a tree that is larger.
+    The registry has just proven the same of a tree that is larger, with this key of its log.
     """
     entry = lock.packages.get(str(split(planned)[0]))
-    if entry is None or entry.log is None or planned.log is None:
+    if entry is None or entry.log is None or planned.log is None or entry.log.key != key:
         return planned
     try:
         check_proof(entry.log, Verifier.parse(entry.log.key), says(planned))

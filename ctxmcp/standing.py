@@ -58,7 +58,7 @@ class Registry(Protocol):
 def check_note(log: Shown, tree: Checkpoint, before: str, now: datetime) -> None:
     """See that the shown status note is to be believed, where there is one or was one before.
 
-    `before` is the note that is remembered. Raises Invalid, Tampered.
+    `before` is the note that is remembered, which was verified. Raises Invalid, Tampered.
     """
     if not log.status:
         if before:
@@ -68,7 +68,7 @@ def check_note(log: Shown, tree: Checkpoint, before: str, now: datetime) -> None
     said = status.read(_bytes(log.status), key)
     _check_fresh(said, now)
     if before:
-        _check_forward(status.read(_bytes(before), key), said)
+        _check_forward(_parsed(before), said)
     old, hashes = said.tree, read_hashes(log.status_consistency)
     if old.size and not is_consistent(old.size, tree.size, old.root, tree.root, hashes):
         what = "the tree of the status note"
@@ -77,7 +77,11 @@ def check_note(log: Shown, tree: Checkpoint, before: str, now: datetime) -> None
 
 def read(log: Shown) -> Status:
     """Read a note that was checked."""
-    return Status.parse(notes.parse(_bytes(log.status)).text)
+    return _parsed(log.status)
+
+
+def _parsed(note: str) -> Status:
+    return Status.parse(notes.parse(_bytes(note)).text)
 
 
 def _check_fresh(said: Status, now: datetime) -> None:

@@ -80,6 +80,7 @@ class Shown(Model):
     """The registry's transparency log, as it is now."""
 
     key: str = Field(description="What its checkpoints are verified with: name+id+base64")
+    handovers: list[str] = Field(default=[], description="By which earlier keys led to this one.")
     checkpoint: str = Field(description="c2sp.org/tlog-checkpoint")
     consistency: list[Grown] = Field(description="From each size that was named as seen.")
     witnessed: str = Field("", description="The newest checkpoint that a witness has signed.")
@@ -200,6 +201,7 @@ def _logged(proven: Proven | None) -> Logged | None:
 def _shown(view: View) -> Shown:
     return Shown(
         key=view.key,
+        handovers=[*view.handovers],
         checkpoint=str(view.checkpoint),
         consistency=[
             Grown(size=size, hashes=[*map(encode, hashes)])
