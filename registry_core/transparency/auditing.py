@@ -3,6 +3,7 @@
     leaves         there from 0 on without a gap, and each says what its event says
     tiles          what the leaves make them, every one that the newest checkpoint covers
     checkpoints    signed by the log, each over the root that the leaves lead to
+    cosignatures   each is its witness's, of a checkpoint that was signed
     `checkpoint`   its copy beside the tiles, not ahead of the database
 
 What is committed when it begins is looked at, and none of that ever changes: it may run while the
@@ -49,6 +50,7 @@ class Walked:
     """Leaves that the newest checkpoint covers."""
     root: str
     checkpoints: int
+    cosignatures: int = 0
 
 
 class Tree:
@@ -136,8 +138,9 @@ async def walk(
         tell(seen, size, f"leaf {row.position}")
     async for row in rows.unlogged():
         note(f"event {row.id}", f"{row.kind} has no leaf")
+    cosignatures = await _look_at_witnesses(rows, note)
     root = notes.encode(signed.root) if signed else ""
-    return Walked(seen, covered, root, coming.seen)
+    return Walked(seen, covered, root, coming.seen, cosignatures)
 
 
 def _look_at_copy(copy: bytes | None, covered: int, logs: Sequence[Verifier], note: Note) -> None:
@@ -196,6 +199,27 @@ def _read(
         note(f"checkpoint of {size} leaves", f"says {found}")
         return None
     return found
+
+
+async def _look_at_witnesses(rows: Rows, note: Note) -> int:
+    """Look at every cosignature that is kept; return how many there are."""
+    seen = 0
+    async for row in rows.cosigned():
+        seen += 1
+        if wrong := _against_witness(row):
+            note(f"cosignature of {row.size} leaves", wrong)
+    return seen
+
+
+def _against_witness(row: Any) -> str:
+    """Say what is wrong with a kept cosignature; nothing where it is its witness's."""
+    try:
+        witness = notes.Verifier.parse(row.witness)
+        cosigned = notes.Note(notes.parse(row.note.encode()).text, notes.parse_signatures(row.line))
+        made = cosigned.signed_by([witness])
+    except (Invalid, Tampered) as error:
+        return error.message
+    return "" if made else f"is none of {witness.name}"
 
 
 async def _leaves(rows: Rows, size: int) -> AsyncIterator[Any]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from auditing import silent, told
 from bench import BASE, Machine
 
 from ctxmcp import note_keys, wiring
@@ -28,10 +29,6 @@ from served import Served
 from world import World
 
 WITNESS = Signer("witness.example/w1", SigningKey(b"the seed of a witness, 32 bytes."))
-
-
-def silent(done: int, total: int, words: str) -> None:
-    """Tell nobody."""
 
 
 @asynccontextmanager
@@ -72,7 +69,7 @@ async def test_an_installer_follows_to_the_new_key_and_never_back(
         await again.facing().install("@acme/more")
         assert (await here.verify()).ok
         found = await audit(again.registry, silent)
-        assert [(one.where, one.what) for one in found.problems] == []
+        assert told(found) == set()
     # One who shows the old key, as a thief of that file would, is not believed any more.
     async with wiring.open_registry(before) as registry:
         with pytest.raises(Unproven, match="the key of the log"):
