@@ -1,4 +1,7 @@
-"""Who sends a request: the bearer token of its `Authorization` header, or the owner at his machine.
+"""Who sends a request: who holds the token of its `Authorization` header, or the owner.
+
+The header counts before the session in a browser's cookie (`transports.cookies`), and that before
+the owner, who sends neither and sits at his machine.
 
 `Authenticate` refuses nothing by itself. A stale token must not lock its holder out of what is
 public and must not write, so the endpoint says what it needs: `caller`, `reader` or
@@ -23,8 +26,9 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from registry_core.callers import ANONYMOUS, OWNER, Caller
-from registry_core.errors import RegistryError, Unauthenticated
+from registry_core.errors import Forbidden, RegistryError, Unauthenticated
 from registry_core.events import Audited
+from transports import cookies
 from transports.headers import sent
 from transports.state import opened
 
@@ -135,6 +139,10 @@ class Bearer:
         self._access = access
         self._known = known
         self._given = sent(scope).get(b"authorization", ())
+        self.session = "" if self._given else cookies.session(scope)
+        """The token in the cookie of a browser, where that is what counts."""
+        if self.session:
+            self._given = [f"Bearer {self.session}".encode("latin-1", "replace")]
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
         self._is_local: bool | None = None
@@ -143,7 +151,8 @@ class Bearer:
     async def caller(self) -> Caller:
         """Say who it is; anonymous without a token.
 
-        Raises Unauthenticated where a token was sent that is malformed, unknown or revoked.
+        Raises Unauthenticated where a token was sent that is malformed, unknown or revoked, and
+        Forbidden where a session would change something for a page of somewhere else.
         """
         if self._refused is not None:
             raise self._refused
@@ -155,7 +164,7 @@ class Bearer:
         """Say who it is; a token that opens nothing is as good as none."""
         try:
             return await self.caller()
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
             return ANONYMOUS
 
     async def local_or_token(self) -> Caller:
@@ -165,7 +174,7 @@ class Bearer:
         """
         if self._given:
             return await self.caller()
-        if self._local:
+        if self.local:
             return OWNER
         raise Unauthenticated(
             "this needs a token",
@@ -177,7 +186,7 @@ class Bearer:
         """Whose allowance this request takes from, as far as is known without a look-up."""
         if self._given:
             return self.token_key or f"unseen:{self._network}"
-        return "owner" if self._local else self.address_key
+        return "owner" if self.local else self.address_key
 
     @property
     def token_key(self) -> str:
@@ -211,10 +220,13 @@ class Bearer:
             self._known.discard(self._digest)
             raise
         self._known.add(self._digest)
+        if self.session:
+            cookies.refuse_forged(self._scope, self.session)
         return found
 
     @property
-    def _local(self) -> bool:
+    def local(self) -> bool:
+        """Whether the caller is at this machine, to a server that is for it alone."""
         if self._is_local is None:
             self._is_local = self._access.is_local(self._scope)
         return self._is_local
