@@ -14,6 +14,9 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_GITHUB_CLIENT_ID, CTXMCP_GITHUB_CLIENT_SECRET
                           the OAuth application that people sign in with; also
                           CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL of a GitHub of one's own
+    CTXMCP_BUY_URL        where packages are bought; {ns} and {name} stand for the package,
+                          {account} for who asks
+    CTXMCP_WEBHOOK_SECRET signing secret of the webhook by which Stripe tells of payments
     CTXMCP_SMTP_URL       smtp://USER:PASSWORD@HOST:PORT, starttls://.. or smtps://..: what takes
                           the mail that people sign in with; with CTXMCP_MAIL_FROM, who writes
                           it, and CTXMCP_BASE_URL, which its links begin with
@@ -72,6 +75,7 @@ from platformdirs import user_config_path, user_data_path, user_state_path
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
+from registry_core.stripe import Shop
 from transports.limits import Limits
 
 APP = "ctxmcp"
@@ -148,6 +152,7 @@ class Settings:
     domain_networks: tuple[Network, ...] = ()
     """Where a publisher's web server may be, beside what everybody reaches."""
     hosts: str = ""
+    shop: Shop = Shop()  # noqa: RUF009 - frozen
     registry: str = ""
     token: str = ""
     log_key: Path | None = None
@@ -234,6 +239,7 @@ def read(
         smtp=_smtp(environment),
         domain_networks=_networks(environment.get("CTXMCP_DOMAIN_NETWORKS", "")),
         hosts=environment.get("CTXMCP_HOSTS", ""),
+        shop=_shop(environment),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
         log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
@@ -294,6 +300,13 @@ def _github(environment: Mapping[str, str]) -> GitHub | None:
     if not all(url.startswith(("http://", "https://")) for url in (told.url, told.api_url)):
         raise Invalid("CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL have to be addresses")
     return told
+
+
+def _shop(environment: Mapping[str, str]) -> Shop:
+    url = environment.get("CTXMCP_BUY_URL", "")
+    if url and not url.startswith(("http://", "https://")):
+        raise Invalid("CTXMCP_BUY_URL is no address", hint="Such as https://x.example/{ns}/{name}")
+    return Shop(url, environment.get("CTXMCP_WEBHOOK_SECRET", ""))
 
 
 _MAIL_PORTS = {"smtp": 25, "starttls": 587, "smtps": 465}

@@ -32,6 +32,7 @@ from registry_core.packages.toolbox import Toolbox
 from registry_core.packages.trends import Trends
 from registry_core.packages.uses import Uses
 from registry_core.proposals import Proposals
+from registry_core.purchases import Purchases
 from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.deferred import Deferred
@@ -90,6 +91,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             uses=uses,
             toolbox=toolbox,
             proposals=Proposals(journal, toolbox),
+            purchases=Purchases(journal, settings.shop),
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
             rescans=Rescans(journal, trust.weigh),
@@ -192,7 +194,8 @@ def _transparency(journal: Journal, settings: Settings) -> Log:
         files = ObjectFiles.at_url(f"{settings.blobs_url.rstrip('/')}/log")
     else:
         files = ObjectFiles.in_folder(settings.log_dir)
-    return Log(journal, files, note_keys.log_key(settings), witnesses, _terms(settings))
+    signer, handovers = note_keys.log_key(settings)
+    return Log(journal, files, signer, witnesses, _terms(settings), handovers)
 
 
 def _terms(settings: Settings) -> Terms:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from registry_core.packages.trends import Trends
     from registry_core.packages.uses import Uses
     from registry_core.proposals import Proposals
+    from registry_core.purchases import Purchases
     from registry_core.reader import Reader
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
@@ -53,6 +54,7 @@ class Registry:
     uses: Uses
     toolbox: Toolbox
     proposals: Proposals
+    purchases: Purchases
     popular: Popular
     advisories: Advisories
     rescans: Rescans

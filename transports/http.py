@@ -48,6 +48,7 @@ from transports.dialects import (
     leanctx,
     osv,
     patchcat,
+    payments,
     tlog,
 )
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
@@ -91,7 +92,7 @@ APIS = (agentx.API, patchcat.API, csreg.API)
 
 _BODIES: list[tuple[str, int]] = [
     *((api.prefix + path, most) for api in APIS for path, most in api.most_body),
-    *(row for dialect in (ctxpkg, leanctx, tlog, mcp_http) for row in dialect.MOST_BODY),
+    *(row for dialect in (ctxpkg, leanctx, payments, tlog, mcp_http) for row in dialect.MOST_BODY),
 ]
 
 _log = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ def create_app(
         *ctxpkg.routes(),
         *ctxpkg_account.routes(),
         *osv.routes(),
+        *payments.routes(),
         *tlog.routes(),
         *mcp_http.routes(),
     ]

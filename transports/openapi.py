@@ -404,6 +404,27 @@ _HEADER = {"x-leanctx-workspace": _WORKSPACE}
 
 _READ_MODES = _object("count modes", count=_number(), modes=_list(_text()))
 
+_POINTS = _number(minimum=0, maximum=100)
+_WORTH = {
+    "quality": {**_POINTS, "type": ["integer", "null"]},
+    "roi": {
+        **_object(
+            "source_tokens distilled_tokens saved_tokens",
+            source_tokens=_number("All text in it."),
+            distilled_tokens=_number("What an agent reads of it at first."),
+            saved_tokens=_number(),
+        ),
+        "type": ["object", "null"],
+    },
+    "price": {
+        **_object(
+            "amount_cents currency", amount_cents=_number(minimum=1), currency=_text("Such as usd.")
+        ),
+        "type": ["object", "null"],
+    },
+}
+"""How good a package is, what it saves, what it costs; null: nothing is known, or it is free."""
+
 SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(
         "error error_code",
@@ -417,6 +438,7 @@ SCHEMAS: Mapping[str, Schema] = {
         error=_text("What is wrong, for people."),
         code=_text(),
         findings=_list({"type": "object"}),
+        buy_url=_text("Where a package is bought that is not free."),
     ),
     "Meta": _object(
         "duration_ms cache_hit tokens tokens_saved",
@@ -458,6 +480,7 @@ SCHEMAS: Mapping[str, Schema] = {
         tags=_list(_text()),
         verified={"type": "boolean"},
         visibility={"enum": ["public", "private"]},
+        **_WORTH,
     ),
     "PackageVersion": _object(
         "version artifact_sha256 size_bytes yanked",
@@ -591,6 +614,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /v1/metrics": Row(
         query={"format": {"enum": ["json", "prometheus"], "default": "json"}},
+        also_gives={"text/plain": _text("Prometheus's text format 0.0.4.")},
         answer={"type": "object"},
     ),
     "GET /api/v1/index.json": Row(
@@ -617,6 +641,8 @@ ROWS: Mapping[str, Row] = {
             visibility=_text(),
             versions=_list(_ref("PackageVersion")),
             readme=_text(),
+            **_WORTH,
+            quality_breakdown={"type": "object", "additionalProperties": _POINTS},
         )
     ),
     "GET /api/v1/packages/{ns}/{name}/{version}/download": Row(
@@ -627,6 +653,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /log/checkpoint": Row(gives="text/plain", answer=_text("c2sp.org/tlog-checkpoint")),
     "GET /log/key": Row(gives="text/plain", answer=_text("name+id+base64")),
+    "GET /log/keys": Row(gives="text/plain", answer=_text("Signed notes.")),
     "GET /log/tile/{path}": Row(gives="application/octet-stream", answer={}),
     "GET /log/status": Row(gives="text/plain", answer=_text("A signed note that expires.")),
     "GET /log/standing/{day}/{digest}": Row(gives="text/plain", answer=_text()),

@@ -18,7 +18,13 @@ from registry_core.operation import Model
 from registry_core.operations.advisories import AdvisoryEntry, AdvisoryList
 from registry_core.operations.audit import Audited, Standing
 from registry_core.operations.calls import CallList
-from registry_core.operations.changing import ChannelState, StateNow, VisibilityState, YankState
+from registry_core.operations.changing import (
+    ChannelState,
+    PriceState,
+    StateNow,
+    VisibilityState,
+    YankState,
+)
 from registry_core.operations.download import Located
 from registry_core.operations.inspect import Inspected
 from registry_core.operations.install import Installation, Planned
@@ -30,7 +36,7 @@ from registry_core.operations.team import Fact, KnowledgeFound, Remembered, Sess
 from registry_core.operations.trust import Trusted
 from registry_core.operations.verify import Checked, Verified
 from registry_core.operations.versions import VersionEntry, VersionList
-from registry_core.packages import State
+from registry_core.packages import Price, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -141,7 +147,10 @@ def _planned(it: Planned) -> tuple[str, str, str, str]:
 def _verify(output: Verified, on: Paper) -> Sequence[str]:
     if not output.checked:
         return ["nothing is installed"]
-    return [line for checked in output.checked for line in _checked(checked)]
+    return [
+        *(line for checked in output.checked for line in _checked(checked)),
+        *_not_checked(output.not_checked, on),
+    ]
 
 
 def _checked(checked: Checked) -> Iterator[str]:
@@ -159,8 +168,12 @@ def _audit(output: Audited, on: Paper) -> Sequence[str]:
             for one in output.unlocked
             for line in _wrapped(f"not in the lock: {'; '.join([one.path, *one.advisories])}", on)
         ),
-        *(line for what in output.not_checked for line in _wrapped(f"not checked: {what}", on)),
+        *_not_checked(output.not_checked, on),
     ]
+
+
+def _not_checked(what: Sequence[str], on: Paper) -> Iterator[str]:
+    return (line for one in what for line in _wrapped(f"not checked: {one}", on))
 
 
 def _audited(one: Standing, on: Paper) -> Iterator[str]:
@@ -353,6 +366,12 @@ def _key_change(output: KeyChange, on: Paper) -> Sequence[str]:
 @lines.register(VisibilityState)
 def _visibility(output: VisibilityState, on: Paper) -> Sequence[str]:
     return [f"{output.name} is {output.visibility}"]
+
+
+@lines.register(PriceState)
+def _price(output: PriceState, on: Paper) -> Sequence[str]:
+    price = Price(output.amount_cents, output.currency)
+    return [f"{output.name} {f'costs {price}' if output.amount_cents else 'is free'}"]
 
 
 @lines.register(ChannelState)

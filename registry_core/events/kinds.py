@@ -48,6 +48,12 @@ class EventKind(StrEnum):
     """A channel of a package points to another release, or to none any more."""
     PACKAGE_DESCRIBED = "package_described"
     """An owner made a package, removed it, or wrote something else of it than its releases say."""
+    PRICE_CHANGED = "price_changed"
+    """An owner asks another price for a package, or none."""
+    PACKAGE_BOUGHT = "package_bought"
+    """Somebody paid for a package."""
+    PACKAGE_REFUNDED = "package_refunded"
+    """Somebody has the money back, and the package no more."""
     PACKAGE_INSTALLED = "package_installed"
     """Somebody asked for an install plan."""
     PACKAGE_VERIFIED = "package_verified"
@@ -135,6 +141,7 @@ CHANGES = frozenset(
         EventKind.KEY_RECOVERED,
         EventKind.TRUST_CHANGED,
         EventKind.NAMESPACE_GIVEN,
+        EventKind.PRICE_CHANGED,
         EventKind.DOMAIN_VERIFIED,
         EventKind.DOMAIN_REMOVED,
     }

@@ -27,7 +27,15 @@ from registry_core.names import shown
 from registry_core.operations.advisories import advise, advisories
 from registry_core.operations.audit import audit
 from registry_core.operations.calls import calls
-from registry_core.operations.changing import channel, deprecate, revoke, unyank, visibility, yank
+from registry_core.operations.changing import (
+    channel,
+    deprecate,
+    price,
+    revoke,
+    unyank,
+    visibility,
+    yank,
+)
 from registry_core.operations.download import download
 from registry_core.operations.finding import duplicates, similar, suggest, trending
 from registry_core.operations.inspect import inspect
@@ -84,6 +92,7 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         advisories,
         audit,
         visibility,
+        price,
         channel,
         keys,
         rotate,

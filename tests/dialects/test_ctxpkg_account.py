@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlalchemy import update
 
+from dialects.requirements import claims
 from registry_core.accounts import MOST_NAMESPACES
 from registry_core.callers import OWNER, Scope
 from registry_core.schema import tokens
@@ -57,6 +58,7 @@ def is_refused(response: httpx.Response, status: int) -> bool:
 # --- tokens
 
 
+@claims("ctxpkg.auth.tokens", "ctxpkg.token.once")
 async def test_a_token_is_shown_once_and_does_what_it_says(served: Served) -> None:
     ada = await Person.named(served, "ada")
     made = await ada.does("POST", TOKENS, {"name": "CI", "scope": "publish"})

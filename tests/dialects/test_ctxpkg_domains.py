@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import select
 
 import internet
+from dialects.requirements import claims
 from registry_core.callers import OWNER, Scope
 from registry_core.domains import MOST_DOMAINS, Domains, parse_domain
 from registry_core.errors import Invalid
@@ -164,6 +165,7 @@ async def test_what_is_asked_for_and_private_is_told_to_nobody_else(served: Serv
     assert b"acme.example" not in b"".join(leaves)
 
 
+@claims("ctxpkg.publisher.profile")
 async def test_a_profile_has_what_is_public_and_can_be_kept(served: Served) -> None:
     await ada(served)
     await served.world.publish("@acme/review")

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
+from dialects.requirements import claims
 from mail import SENDER, MailServer, link_in
 from registry_core.callers import OWNER
 from registry_core.schema import sign_ins, tokens
@@ -70,6 +71,7 @@ def is_refused(response: httpx.Response, status: int) -> bool:
 # --- the link
 
 
+@claims("ctxpkg.auth")
 async def test_a_link_comes_by_mail_and_signs_in(served: Served, mail: MailServer) -> None:
     asked = await ask(served)
     assert asked.json()["sent"] is True
@@ -265,6 +267,7 @@ async def test_a_form_does_as_well(served: Served, mail: MailServer) -> None:
     assert mail.taken[0]["To"] == ADA
 
 
+@claims("ctxpkg.429")
 async def test_links_are_limited_by_who_asks_and_by_mailbox(world: World) -> None:
     limits = Limits(requests_per_second=10_000, burst=10_000, links_per_hour=6)
     async with Served.inside(world, EVERYBODY, limits) as served:
@@ -325,6 +328,7 @@ async def test_nowhere_else_is_a_link_written_into_a_log(
 # --- sessions
 
 
+@claims("ctxpkg.auth.sessions")
 async def test_a_session_is_a_cookie_that_no_script_and_no_other_page_has(
     served: Served, mail: MailServer, world: World
 ) -> None:

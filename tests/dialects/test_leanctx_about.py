@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from registry_core.operations import CATALOG
 from served import EVERYBODY, Served
-from transports.dialects import ctxpkg, ctxpkg_account, leanctx, osv, tlog
+from transports.dialects import ctxpkg, ctxpkg_account, leanctx, osv, payments, tlog
 from transports.openapi import CONTRACT
 from transports.routes import each
 from world import World
@@ -137,6 +137,7 @@ def routes() -> set[str]:
                 *ctxpkg.routes(),
                 *ctxpkg_account.routes(),
                 *osv.routes(),
+                *payments.routes(),
                 *tlog.routes(),
             ]
         )

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from ctxmcp import continuity, following, http, keyholder, lock, logs, policy, remote, sse, terminal
 from ctxmcp.hosts import Audience
 from ctxmcp.hosts.layout import Named, lay_out
-from registry_core import archives, canonical, dsse, keys
+from registry_core import archives, canonical, dsse, keys, stripe
 from registry_core.archives import contents, pkzip, ustar
 from registry_core.domains import parse_domain
 from registry_core.errors import Invalid, RegistryError
@@ -54,7 +54,7 @@ from registry_core.packages import advisories
 from registry_core.search import terms
 from registry_core.signin import parse_email
 from registry_core.signing import SigningKey, is_valid
-from registry_core.transparency import checkpoints, notes, proofs, tiles, witness
+from registry_core.transparency import checkpoints, handover, notes, proofs, tiles, witness
 from registry_core.transparency.merkle import is_consistent
 from registry_core.verification import Binding, Report, meaning, quarantine, verify
 from registry_core.verification import policy as admission
@@ -236,6 +236,12 @@ def _note(data: bytes) -> object:
     return attempt(lambda _: checkpoints.read(data, LOG.verifier, [LOG.witness]), data)
 
 
+def _handover(data: bytes) -> object:
+    chain = handover.split(text(data))
+    assert handover.join(chain) in {text(data), f"{text(data)}\n"}
+    return handover.line(chain)
+
+
 def _checkpoint(data: bytes) -> object:
     tree = checkpoints.Checkpoint.parse(data.decode("utf-8", "replace"))  # as in a note
     signed = notes.Note(tree.text, (LOG.sign(tree.text), LOG.cosign(tree.text, 1)))
@@ -342,6 +348,13 @@ def _advisory(data: bytes) -> object:
     return warned.affects(ONE), osv.document(made)
 
 
+def _payment(data: bytes) -> object:
+    """What comes by a webhook: its signature, and what is signed."""
+    with contextlib.suppress(RegistryError):
+        stripe.check(data, text(data), "whsec_test", datetime(2026, 1, 2, tzinfo=UTC))
+    return stripe.read(data)
+
+
 def _words(data: bytes) -> object:
     given = text(data)
     terms.text_terms(given)
@@ -423,6 +436,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "note_keys": each(
             notes.Verifier.parse, notes.Signer.parse, notes.parse_signatures, notes.decode
         ),
+        "handover": _handover,
         "checkpoint": _checkpoint,
         "proof": _proof,
         "hashes": _hashes,
@@ -438,6 +452,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "model": _model,
         "calls": _calls,
         "advisory": _advisory,
+        "payment": _payment,
         "words": _words,
         "terminal": _terminal,
         "quarantine": lambda data: quarantine.summarize(text(data)[:50_000]),

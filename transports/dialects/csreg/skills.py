@@ -235,7 +235,7 @@ async def _detail(registry: Registry, found: Package, listed: Listed) -> dict[st
     latest = found.latest
     return item(listed) | {
         "license": latest.license if latest else "",
-        "readme": (await registry.packages.details(latest)).readme if latest else "",
+        "readme": found.readme(await registry.packages.details(latest)) if latest else "",
         "versions": [str(release.version) for release in found.releases],
         "channels": channels,
     }

@@ -30,7 +30,7 @@ from registry_core.operation import Model
 from registry_core.operations.changing import Unyank, Yank, unyank, yank
 from registry_core.operations.publish import what_now
 from registry_core.verification import Binding
-from transports import apis, bodies
+from transports import apis, bodies, paid
 from transports.answers import answer as ready
 from transports.answers import respond
 from transports.dialects.csreg.skills import SKILL, known
@@ -119,6 +119,7 @@ async def pull(request: Request) -> Response:
 
 async def given(request: Request, found: Package, release: Release) -> Response:
     """Answer with the archive of a version, and count the download."""
+    await paid.admit(request, found)
     packed = await _packed(request, found, release)
     opened(request.scope).registry.usage.count_download(found.id, release.id)
     cache = f"{'private' if found.private else 'public'}, "
@@ -130,7 +131,7 @@ async def given(request: Request, found: Package, release: Release) -> Response:
     response.headers["x-csreg-version"] = str(release.version)
     if release.avoided:
         response.headers["x-csreg-yanked"] = "true"
-    return response
+    return paid.unshared(response, found)
 
 
 async def push(request: Request) -> Response:

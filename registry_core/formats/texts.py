@@ -7,13 +7,17 @@ NUL byte and its name does not promise text; what is not UTF-8 in it is read wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from registry_core.formats import Candidate, File
 from registry_core.names import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from registry_core.formats import Candidate, File
 
 
 class Surface(StrEnum):
@@ -47,16 +51,21 @@ class Text:
         return f"{place}:{line}" if line > 1 else place
 
 
-def files(candidate: Candidate) -> Iterator[Text]:
+def in_files(files: Iterable[File]) -> Iterator[Text]:
     """Give the text of every file that is text."""
-    for file in candidate.files:
+    for file in files:
         text = text_of(file)
         if text is not None:
             yield Text(text, path=file.path)
 
 
 def strings(candidate: Candidate) -> Iterator[Text]:
-    """Give file names, and the strings and keys of manifest and content, each key once."""
+    """Give file names, and the strings and keys of manifest and content, each key once.
+
+    Before them, a readme that was sent beside the package and is no file of it.
+    """
+    if candidate.readme and all(file.text != candidate.readme for file in candidate.files):
+        yield Text(candidate.readme, path="README.md")
     for file in candidate.files:
         yield Text(file.path, keys=("file name",))
     yield Text(candidate.description, keys=("description",), surface=_described(candidate))
