@@ -66,7 +66,7 @@ from transports.sse import Streams
 from transports.state import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.types import Scope
@@ -228,7 +228,16 @@ async def _registry_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered
-    return _refuse(request.scope, refusals.of_http(error))
+    return _refuse(request.scope, refusals.of_http(error, _methods(request)))
+
+
+def _methods(request: Request) -> Sequence[str]:
+    """Return what the path of a request takes, by any of its routes."""
+    api, path = api_of(request.scope), request.scope["path"]
+    routes = each(request.app.routes) if api is None else api.routes
+    path = path if api is None else path.removeprefix(api.prefix)
+    taken = [route.methods or () for route in routes if route.path_regex.match(path)]
+    return sorted({method for methods in taken for method in methods})
 
 
 async def _nobody_listens(request: Request, error: Exception) -> Response:
