@@ -11,6 +11,8 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_MODEL_URL      endpoint of a language model that reads what is published, such as
                           http://127.0.0.1:11434/v1; with CTXMCP_MODEL, its name there,
                           CTXMCP_MODEL_KEY, and CTXMCP_MODEL_SECONDS that it has for a package
+    CTXMCP_EMBEDDING_URL  endpoint of a model that makes the vectors of search, with the same four
+                          (CTXMCP_EMBEDDING, ..); default: a table that is shipped
     CTXMCP_GITHUB_CLIENT_ID, CTXMCP_GITHUB_CLIENT_SECRET
                           the OAuth application that people sign in with; also
                           CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL of a GitHub of one's own
@@ -84,7 +86,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A language model to read what is published."""
+    """A model behind an endpoint: one that reads what is published, or one that search asks."""
 
     url: str
     name: str
@@ -147,6 +149,7 @@ class Settings:
     policy_file: Path | None = None
     """What the registry lets in."""
     model: Model | None = None
+    embedding: Model | None = None
     github: GitHub | None = None
     smtp: Smtp | None = None
     domain_networks: tuple[Network, ...] = ()
@@ -234,7 +237,8 @@ def read(
         blobs_url=environment.get("CTXMCP_BLOBS_URL", ""),
         base_url=environment.get("CTXMCP_BASE_URL", "").rstrip("/"),
         search=_engine(environment.get("CTXMCP_SEARCH") or "hybrid"),
-        model=_model(environment),
+        model=_model(environment, "MODEL", "20"),
+        embedding=_model(environment, "EMBEDDING", "5"),
         github=_github(environment),
         smtp=_smtp(environment),
         domain_networks=_networks(environment.get("CTXMCP_DOMAIN_NETWORKS", "")),
@@ -262,19 +266,20 @@ def read(
     )
 
 
-def _model(environment: Mapping[str, str]) -> Model | None:
-    """Read the four of the model. Raises Invalid for what cannot be meant."""
-    url, name = environment.get("CTXMCP_MODEL_URL", ""), environment.get("CTXMCP_MODEL", "")
+def _model(environment: Mapping[str, str], which: str, usual: str) -> Model | None:
+    """Read the four of a model. Raises Invalid for what cannot be meant."""
+    start = f"CTXMCP_{which}"
+    url, name = environment.get(f"{start}_URL", ""), environment.get(start, "")
     if not url:
         return None
     if not url.startswith(("http://", "https://")) or not name:
         raise Invalid(
-            "CTXMCP_MODEL_URL and CTXMCP_MODEL have to be an address and a name",
+            f"{start}_URL and {start} have to be an address and a name",
             hint="Such as http://127.0.0.1:11434/v1 and qwen3:8b.",
         )
-    text = environment.get("CTXMCP_MODEL_SECONDS") or "20"
-    seconds = _number("CTXMCP_MODEL_SECONDS", text, whole=False)
-    return Model(url, name, environment.get("CTXMCP_MODEL_KEY", ""), seconds)
+    text = environment.get(f"{start}_SECONDS") or usual
+    seconds = _number(f"{start}_SECONDS", text, whole=False)
+    return Model(url, name, environment.get(f"{start}_KEY", ""), seconds)
 
 
 def _engine(text: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctxmcp import note_keys
 from registry_core import trust
@@ -69,7 +69,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database)
         stack.push_async_callback(database.close)
-        index = Deferred(partial(_open_index, settings))
+        index = Deferred(partial(_open_index, settings, stack))
         stack.push_async_callback(index.close)
         journal = Journal(database, _now)
         stack.push_async_callback(journal.feed.close)
@@ -119,7 +119,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
         )
 
 
-async def _open_index(settings: Settings) -> SearchIndex:
+async def _open_index(settings: Settings, stack: AsyncExitStack) -> SearchIndex:
     """Open the hybrid index; SQLite's where that is set, or no engine is installed here."""
     if settings.search != "fts5":
         try:
@@ -127,11 +127,24 @@ async def _open_index(settings: Settings) -> SearchIndex:
         except ImportError as error:
             _log.warning("searching with SQLite alone: %s", error)
         else:
-            opened: SearchIndex = await engine.TantivyIndex.open(settings.index_dir)
-            return opened
+            return await _hybrid(engine.TantivyIndex, settings, stack)
     from registry_core.search.fts5 import Fts5Index  # noqa: PLC0415 - where it is used
 
     return await Fts5Index.open(settings.index_file)
+
+
+async def _hybrid(kind: Any, settings: Settings, stack: AsyncExitStack) -> SearchIndex:
+    """Open the hybrid index, with the vectors of another model where one is set."""
+    told = settings.embedding
+    if told is None:
+        opened: SearchIndex = await kind.open(settings.index_dir)
+        return opened
+    from ctxmcp.embeddings import Embeddings  # noqa: PLC0415 - the HTTP client is for who has one
+    from registry_core.search.embedded import Embedded, form  # noqa: PLC0415 - where it is used
+
+    model = Embeddings(told.url, told.name, told.key, told.seconds)
+    stack.push_async_callback(model.close)
+    return Embedded(await kind.open(settings.index_dir, form(told.name)), model)
 
 
 def _blobs(settings: Settings) -> ObjectBlobs:

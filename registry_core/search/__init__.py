@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from registry_core.errors import Unavailable
 from registry_core.names import Kind
+
+if TYPE_CHECKING:
+    from registry_core.search.embedding import Vector
 
 MAX_TEXT = 4096
 MAX_LIMIT = 100
@@ -24,6 +27,9 @@ MAX_OFFSET = 10_000
 MAX_BODY = 64 * 1024
 """What an index reads of a query (characters), answers at once (hits), skips at most (hits), and
 keeps of a body (bytes). More is cut or clamped, never refused."""
+
+MAX_READ = 1000
+"""Characters of a description that a vector stands for, about as many as the table was tuned on."""
 
 FITS = 0.5
 """The similarity from which on a package is said to serve the query."""
@@ -53,11 +59,20 @@ class Entry:
     body: str = ""
 
 
+def summary(entry: Entry) -> str:
+    """Return what the vector of a package stands for: name and description."""
+    return f"{entry.name.rpartition('/')[2]} {entry.description[:MAX_READ]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
-    """This package is new, or differs from what the index holds."""
+    """This package is new, or differs from what the index holds.
+
+    `vector` is what another model makes of `summary` (see `embedded`); None for the index's own.
+    """
 
     entry: Entry
+    vector: Vector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,8 @@ class Query:
     offset: int = 0
     after: str = ""
     facets: bool = False
+    vector: Vector | None = field(default=None, compare=False)
+    """What another model makes of the text, where the index is of its vectors."""
 
 
 @dataclass(frozen=True, slots=True)

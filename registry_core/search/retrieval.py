@@ -20,12 +20,14 @@ from registry_core.search import (
     MAX_LIMIT,
     MAX_OFFSET,
     MAX_TEXT,
+    Entry,
     Hit,
     Hits,
     Pair,
     Query,
     fields,
     fusion,
+    summary,
 )
 from registry_core.search.embedding import Vector, table
 from registry_core.search.excerpt import dearest, explained
@@ -51,6 +53,8 @@ class Snapshot:
     searcher: Searcher
     vectors: Vectors
     all_public: bool
+    foreign: bool
+    """Whether the vectors are another model's than the table's."""
 
 
 def search(snapshot: Snapshot, query: Query) -> Hits:
@@ -59,7 +63,7 @@ def search(snapshot: Snapshot, query: Query) -> Hits:
     shelf = _shelf(snapshot, query)
     if not text:
         return _listed(shelf, query)
-    asked = _asked(snapshot.searcher, text)
+    asked = _asked(snapshot, text, query.vector)
     found = _candidates(shelf, asked)
     order = _order(snapshot.vectors, found, asked)
     start = _start(shelf, query, order, _offset(query))
@@ -149,19 +153,27 @@ class _Asked:
     """Whether it is spelled like a name: then letters that look alike mean nothing."""
     vector: Vector
     share: float
+    of_table: Vector | None
+    """The table's own vector, where another model ranks: only its cosines are calibrated."""
 
 
-def _asked(searcher: Searcher, text: str) -> _Asked:
+def _asked(snapshot: Snapshot, text: str, given: Vector | None) -> _Asked:
+    searcher = snapshot.searcher
     known, unknown = fields.rarest(searcher, text)
     counts = known | dict.fromkeys(unknown, 0)
     weights = {term: fields.weight(searcher.num_docs, count) for term, count in counts.items()}
-    vector, share = table().embed(text), fusion.dense_share(text)
+    own, share = table().embed(text), fusion.dense_share(text)
+    vector = given if snapshot.foreign else own
+    if vector is None:
+        vector = np.zeros_like(own)
     named = _NAME.fullmatch(text) is not None
     if named or not vector.any():
         share = 0.0
     name = fields.compared(text)
     deep = dearest(weights)
-    return _Asked(text, name, tuple(known), tuple(unknown), weights, deep, named, vector, share)
+    of_table = own if snapshot.foreign and share else None
+    words = (tuple(known), tuple(unknown), weights, deep)
+    return _Asked(text, name, *words, named, vector, share, of_table)
 
 
 def _limit(query: Query) -> int:
@@ -278,16 +290,21 @@ def _hit(searcher: Searcher, found: _Candidates, row: int, asked: _Asked) -> Hit
     if row not in found.lexical and found.tiers[row] == RANKED:
         matched = ("meaning",)
     score = found.lexical.get(row, 0.0)
-    similarity = _similarity(found, row, asked, held)
+    similarity = _similarity(found, row, entry, asked, held)
     rank = 2 * (RANKED - found.tiers[row]) + found.scores[row]
     return Hit(entry.key, entry.name, score, matched, snippet, similarity, rank)
 
 
-def _similarity(found: _Candidates, row: int, asked: _Asked, held: frozenset[str]) -> float:
+def _similarity(
+    found: _Candidates, row: int, entry: Entry, asked: _Asked, held: frozenset[str]
+) -> float:
     if found.tiers[row] != RANKED:
         return 1.0
     most = sum(asked.weights.values())
     if asked.named:
         return fusion.spelled(sum(asked.weights[term] for term in held), most)
     covered = found.lexical.get(row, 0.0) / most if most else 0.0
-    return fusion.similarity(found.cosines.get(row, 0.0), covered)
+    cosine = found.cosines.get(row, 0.0)
+    if asked.of_table is not None:
+        cosine = float(np.dot(asked.of_table, table().embed(summary(entry))))
+    return fusion.similarity(cosine, covered)

@@ -59,8 +59,10 @@ class State:
 class TantivyIndex:
     """A `SearchIndex` in `folder`, or in memory; made by `open`."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, model: str) -> None:
         self._root = folder
+        self._model = model
+        """Whose vectors it holds, if not those of the table that is shipped."""
         self._folder: Path | None = None
         self._lock = threading.RLock()
         self._merging: threading.Thread | None = None
@@ -70,9 +72,12 @@ class TantivyIndex:
         self._closed = False
 
     @classmethod
-    async def open(cls, folder: Path | None) -> TantivyIndex:
-        """Open or create an index; a folder that is damaged or of another schema starts anew."""
-        index = cls(folder)
+    async def open(cls, folder: Path | None, model: str = "") -> TantivyIndex:
+        """Open or create an index; a folder that is damaged or of another schema starts anew.
+
+        With a `model` every change and query comes with its vector.
+        """
+        index = cls(folder, model)
         await asyncio.to_thread(_translated(index._open_or_replace))
         return index
 
@@ -110,8 +115,9 @@ class TantivyIndex:
 
     def _open_or_replace(self) -> None:
         if self._root:
-            _claim(self._root)
-            self._folder = self._root / f"{SCHEMA}-{table().digest}"
+            form = f"{SCHEMA}-{self._model or table().digest}"
+            _claim(self._root, form)
+            self._folder = self._root / form
         try:
             self._open()
         except ValueError:
@@ -160,7 +166,8 @@ class TantivyIndex:
 
     def _publish(self, searcher: Searcher, state: State) -> None:
         self._state = state
-        self._now = Snapshot(searcher, copy(self._vectors), fields.all_public(searcher)), state
+        public = fields.all_public(searcher)
+        self._now = Snapshot(searcher, copy(self._vectors), public, bool(self._model)), state
 
     def _apply(self, changes: Sequence[Change], position: int) -> None:
         with self._writing() as writer:
@@ -168,9 +175,9 @@ class TantivyIndex:
             if position <= state.position:
                 return
             last = {fields.whole(_key(change)): change for change in changes}
-            added = [change.entry for change in last.values() if isinstance(change, Put)]
+            added = [change for change in last.values() if isinstance(change, Put)]
             numbered = list(enumerate(added, state.next_row))
-            documents = [fields.document(entry, row) for row, entry in numbered]
+            documents = [fields.document(put.entry, row) for row, put in numbered]
             records = vectors.records(numbered)
             gone = fields.rows_of(self._now[0].searcher, last)
             for key in last:
@@ -277,7 +284,7 @@ def _stamp(folder: Path) -> _Stamp:
     return seen.st_mtime_ns, seen.st_ino, seen.st_size
 
 
-def _claim(root: Path) -> None:
+def _claim(root: Path, form: str) -> None:
     """Make the folder, or see that it is one that this module has made; drop older forms."""
     root.mkdir(exist_ok=True)
     mark = root / _MARK
@@ -289,7 +296,7 @@ def _claim(root: Path) -> None:
             )
         mark.touch()
     for old in root.iterdir():
-        if old.is_dir() and old.name != f"{SCHEMA}-{table().digest}":
+        if old.is_dir() and old.name != form:
             shutil.rmtree(old, ignore_errors=True)
 
 

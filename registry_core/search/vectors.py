@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry_core.names import Kind
-from registry_core.search import Entry, Query
+from registry_core.search import Put, Query, summary
 from registry_core.search.embedding import Vector, table
 
 SIZE = 256
@@ -37,9 +37,6 @@ SHORTLIST = 1024
 
 SAMPLE = 16_384
 MAX_PAIRS = 100_000
-MAX_READ = 1000
-"""Characters of a description that its vector stands for, about as many as it was tuned on."""
-
 RECORD = np.dtype(
     [
         ("row", "<u8"),
@@ -60,11 +57,12 @@ _WORDS = SIZE // 64
 _Item = TypeVar("_Item", bound=np.generic)
 
 
-def records(numbered: Sequence[tuple[int, Entry]]) -> Records:
-    """Make the records of packages: of their names and descriptions, as tags and body blur them."""
+def records(numbered: Sequence[tuple[int, Put]]) -> Records:
+    """Make the records of packages: of their summaries, as tags and body blur them."""
     made = np.zeros(len(numbered), RECORD)
-    for place, (row, entry) in zip(made, numbered, strict=True):
-        vector = table().embed(f"{entry.name.rpartition('/')[2]} {entry.description[:MAX_READ]}")
+    for place, (row, put) in zip(made, numbered, strict=True):
+        entry = put.entry
+        vector = table().embed(summary(entry)) if put.vector is None else put.vector
         largest = float(np.abs(vector).max()) or 1.0
         place["row"], place["namespace"] = row, _namespace(entry.namespace)
         place["kind"], place["private"] = _KINDS[entry.kind], entry.private
