@@ -35,21 +35,18 @@ from registry_core.signin import LINK_LIFETIME, MAILBOX, MOST_EMAIL, Pass, parse
 from transports import cookies
 from transports.dialects.ctxpkg_account.words import (
     ACCOUNT,
-    MOMENT,
-    NULLABLE,
-    STRING,
     answer,
     handle,
     member,
     mine,
     moment,
     nothing,
-    shape,
 )
 from transports.guards.auth import bearer
 from transports.guards.windows import counts_still
 from transports.limits import HOUR
 from transports.openapi import Row, described_by
+from transports.schemas import MOMENT, NULLABLE, STRING, TEXTS, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -101,8 +98,8 @@ _ACCOUNT = {
     "email": NULLABLE,
     "created_at": MOMENT,
 }
-_LINK = shape(token={**STRING, "minLength": 1})
-_BEGUN = shape(account=shape(**_ACCOUNT), csrf_token=STRING)
+_LINK = whole(token={**STRING, "minLength": 1})
+_BEGUN = whole(account=whole(**_ACCOUNT), csrf_token=STRING)
 
 _MOST_FIELDS = 10
 
@@ -122,8 +119,8 @@ def routes() -> list[Route]:
 
 @described_by(
     Row(
-        body=shape(email={**STRING, "pattern": MAILBOX, "maxLength": MOST_EMAIL}),
-        answer=shape(sent={"const": True}, message=STRING),
+        body=whole(email={**STRING, "pattern": MAILBOX, "maxLength": MOST_EMAIL}),
+        answer=whole(sent={"const": True}, message=STRING),
         security=[],
     )
 )
@@ -205,7 +202,7 @@ async def sign_out(request: Request) -> Response:
 @described_by(
     mine(
         answer={
-            **shape(**_ACCOUNT, scopes={"type": "array", "items": STRING}),
+            **whole(**_ACCOUNT, scopes=TEXTS),
             "description": "With csrf_token where it is a session that asks.",
         }
     )
