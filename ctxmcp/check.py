@@ -14,6 +14,7 @@ from ctxmcp import lock as locking
 from ctxmcp.hosts import PACKAGES, Audience
 from ctxmcp.hosts.layout import Named, extension, lay_out
 from ctxmcp.logs import check_proof
+from ctxmcp.standing import TAKEN_BACK
 from registry_core.errors import (
     InvalidName,
     InvalidVersion,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {"application/vnd.ctxpkg+json": "ctxpkg", "text/x-python": "tool"}
 _ENDINGS = {media_type: extension(media_type) for media_type in _FORMATS}
+_OFFLINE = f"{TAKEN_BACK}: `audit` asks the registry"
 _ALTERED = "Do not use it; get it again, or ask its publisher."
 
 
@@ -114,7 +116,7 @@ def everything(places: Places) -> Verified:
             f"nothing is installed in {places.project}",
             hint="Name a file, a folder or @ns/name@version.",
         )
-    return _verified(locked(lock, places))
+    return _verified(locked(lock, places), _OFFLINE)
 
 
 def locked(lock: Lock, places: Places) -> list[Checked]:
@@ -125,7 +127,7 @@ def locked(lock: Lock, places: Places) -> list[Checked]:
 def installed(places: Places, target: str) -> Verified | None:
     """Check an installed package; None where the target is no reference to one."""
     entry = _locked(target, locking.read(places.project))
-    return _verified([_installed(entry, places)]) if entry else None
+    return _verified([_installed(entry, places)], _OFFLINE) if entry else None
 
 
 def on_disk(found: Path, shown: str) -> Verified:
@@ -144,8 +146,9 @@ def read_path(found: Path) -> Candidate:
     return reading.recognise(data, found.name)
 
 
-def _verified(checked: list[Checked]) -> Verified:
-    return Verified(ok=all(one.ok for one in checked), checked=checked)
+def _verified(checked: list[Checked], *not_checked: str) -> Verified:
+    ok = all(one.ok for one in checked)
+    return Verified(ok=ok, checked=checked, not_checked=list(not_checked))
 
 
 def _checked(what: str, problems: list[str], sha256: str) -> Checked:

@@ -1,27 +1,29 @@
 """The desk: operations as the user's own machine does them.
 
 `Desk.invoke` takes an operation's local arguments. It does the local part of `install`, `verify`,
-`audit`, `publish` and `download`, and signs changes of keys; every other operation goes to the
-registry as it is. The command line, the MCP server on stdio and the Python client all work through
-it. Relative paths are relative to the project.
+`trust`, `audit`, `publish` and `download`, and signs changes of keys; every other operation goes to
+the registry as it is. The command line, the MCP server on stdio and the Python client all work
+through it. Relative paths are relative to the project.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ctxmcp import auditing, check, keyfiles, pack, policy, staging
+from ctxmcp import auditing, check, consulting, keyfiles, pack, policy, staging
+from ctxmcp import lock as locking
 from ctxmcp.hosts.layout import extension
 from ctxmcp.install import Removal, Site, Wish, install, remove
 from ctxmcp.keyfiles import Keyfiles
 from ctxmcp.keyholder import Keyholder
 from ctxmcp.logs import Memory
+from ctxmcp.planning import Source
 from ctxmcp.staging import Places
 from registry_core.errors import Conflict, Invalid, NotFound, RegistryError
 from registry_core.names import Reference, Version
@@ -31,15 +33,19 @@ from registry_core.operations.download import Download, Located
 from registry_core.operations.install import Install
 from registry_core.operations.keys import AddKey, Recover, RevokeKey, Rotate
 from registry_core.operations.publish import Publish
-from registry_core.operations.verify import Verify
+from registry_core.operations.trust import Trust, Trusted
+from registry_core.operations.verify import Verified, Verify
 from registry_core.operations.versions import VersionList
 
 if TYPE_CHECKING:
     from ctxmcp.connection import Connection, Progress
+    from ctxmcp.lock import Lock
     from ctxmcp.settings import Settings
     from registry_core.names import PackageName
     from registry_core.operation import Model
 
+
+ModelT = TypeVar("ModelT", Trusted, Verified)
 
 _KEY_PATHS = {"added", "next_key", "signed_by", "recovery_key"}
 """Fields of operations on keys that name a file."""
@@ -79,6 +85,8 @@ class Desk:
                 done = await self._install(given, progress)
             case Verify():
                 done = await self._verify(given)
+            case Trust():
+                done = await self._trust(given)
             case Audit():
                 places = Places(self._path(given.project), self._settings.tools_dir)
                 done = await auditing.audit(self._connection, places, offline=given.offline)
@@ -139,7 +147,25 @@ class Desk:
                 f"there is no file {given.target}",
                 hint="Name a file, a folder or @ns/name@version.",
             )
-        return await self._connection.invoke("verify", {"target": given.target})
+        said = await self._connection.invoke("verify", {"target": given.target})
+        assert isinstance(said, Verified)  # noqa: S101 - the operation's own output
+        return await self._consulted(consulting.verified, said)
+
+    async def _trust(self, given: Trust) -> Model:
+        asked = given.model_dump(exclude_defaults=True)
+        said = await self._connection.invoke("trust", asked)
+        assert isinstance(said, Trusted)  # noqa: S101 - the operation's own output
+        return await self._consulted(consulting.judged, said)
+
+    async def _consulted(
+        self, hold: Callable[[Source, Lock, ModelT], Awaitable[ModelT]], said: ModelT
+    ) -> ModelT:
+        """Hold what a registry says of a release against its log; one's own says what it knows."""
+        if not self._settings.registry:
+            return said
+        lock = await asyncio.to_thread(locking.read, self._project)
+        source = Source(self._connection, self._memory(), self._clock(), "believed")
+        return await hold(source, lock, said)
 
     async def _publish(self, given: Publish) -> Model:
         if not given.path:

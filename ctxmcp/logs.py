@@ -3,7 +3,7 @@ r"""What this machine knows of a registry's log, and what it demands of its next
 The registry shows its newest checkpoint, a proof for each release that it plans, and that its log
 has only grown. Nothing of it is believed:
 
-    the key         is the one that signed before
+    the key         is the one that signed before, or one that it has handed over to
     the log         has grown from the largest tree that this machine, or the project's lock, knows
     each release    is a leaf of it, which says the same name, version, digest, kind and signer
     its status      is what it signed last, and has not expired (`ctxmcp.standing`)
@@ -33,7 +33,7 @@ from registry_core.errors import Invalid, RegistryError, Tampered, Unproven
 from registry_core.events.leaves import Leaf
 from registry_core.names import Reference, shown
 from registry_core.operations.install import MOST_SEEN
-from registry_core.transparency import checkpoints, status
+from registry_core.transparency import checkpoints, handover, status
 from registry_core.transparency.merkle import is_consistent
 from registry_core.transparency.notes import Verifier
 from registry_core.transparency.proofs import Proof, read_hashes
@@ -147,7 +147,7 @@ class Demand:
 
     registry: str
     keys: tuple[str, ...]
-    """The keys that it has signed with before: one, where all is well."""
+    """The keys that it has signed with before: one, unless it has changed it."""
     trees: tuple[Seen, ...]
     status: str = ""
     """The status note that is remembered."""
@@ -180,13 +180,14 @@ class Demand:
             self._unproven(str(error), "a proof that holds", "none", answer.log)
 
     def _checked(self, answer: Installation, log: Shown, now: datetime) -> Known:
-        for key in self.keys:
-            if key != log.key:
-                self._unproven(f"the key of the log of {self.registry}", key, log.key, log)
         verifier = Verifier.parse(log.key)
+        line = {log.key, *(k.text for k in handover.leading_to(verifier, log.handovers))}
+        for key in self.keys:
+            if key not in line:
+                self._unproven(f"the key of the log of {self.registry}", key, log.key, log)
         tree = checkpoints.read(_bytes(log.checkpoint), verifier).checkpoint
         for seen in self.trees:
-            if seen.key == log.key:
+            if seen.key in line:
                 self._check_growth(seen.tree, tree, log)
         for release in answer.plan:
             self._check_release(release, verifier, log)

@@ -1,6 +1,7 @@
 """Private keys that sign notes, each in a file: the transparency log's own, and a witness's.
 
-One line with mode 0600:
+A line, with mode 0600, and behind that of a log, after an empty line, the notes by which earlier
+keys led to it (`registry_core.transparency.handover`):
 
     PRIVATE+KEY+<name>+<id>+<base64>
 
@@ -12,23 +13,47 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry_core.errors import Invalid, Unavailable
+from registry_core.errors import Invalid, NotFound, Unavailable
 from registry_core.signing import SigningKey
-from registry_core.transparency.notes import Signer
+from registry_core.transparency import handover
+from registry_core.transparency.notes import Signer, Verifier
 
 if TYPE_CHECKING:
     from ctxmcp.settings import Settings
 
-_MOST_BYTES = 4096
+_MOST_BYTES = 4096 + handover.MOST_BYTES
 
 
-def log_key(settings: Settings) -> Signer:
-    """Read the key of the registry's log; make it where there is none."""
-    return load(settings.log_key_file, settings.log_origin, otherwise=_origin(settings))
+def log_key(settings: Settings) -> tuple[Signer, tuple[str, ...]]:
+    """Read the key of the registry's log, and how it came to it; make one where there is none."""
+    path = settings.log_key_file
+    signer = load(path, settings.log_origin, otherwise=_origin(settings))
+    return signer, handover.split((_text(path) or "").partition("\n\n")[2])
+
+
+def rotate(settings: Settings) -> tuple[Verifier, Path]:
+    """Let the key of the registry's log hand over to a new one; return that, and the old file.
+
+    Raises NotFound where there is no key yet.
+    """
+    path = settings.log_key_file
+    if not path.exists():
+        raise NotFound(f"there is no key in {path}", hint="`serve` makes one.")
+    old, before = log_key(settings)
+    new = Signer(old.name, SigningKey.generate())
+    handovers = (*before, handover.make(old, new))
+    handover.leading_to(new.verifier, handovers)
+    kept = path.with_name(f"{path.name}.{old.verifier.id.hex()}")
+    with suppress(FileExistsError):
+        os.link(path, kept)
+    with _written(path, f"{new.private_text()}\n\n{handover.join(handovers)}") as made:
+        made.replace(path)
+    return new.verifier, kept
 
 
 def load(path: Path, name: str, *, otherwise: str = "") -> Signer:
@@ -51,20 +76,25 @@ def load(path: Path, name: str, *, otherwise: str = "") -> Signer:
 
 
 def _read(path: Path) -> Signer | None:
+    text = _text(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return Signer.parse(data.decode("utf-8"))
-    except (Invalid, UnicodeDecodeError):
+        return Signer.parse(text.partition("\n\n")[0]) if text is not None else None
+    except Invalid:
         raise Invalid(
             f"{path} does not hold the private key of a log or a witness",
             hint="Restore it: what it signed cannot go on without it.",
         ) from None
+
+
+def _text(path: Path) -> str | None:
+    """Return what stands in a file, None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _origin(settings: Settings) -> str:
@@ -76,13 +106,19 @@ def _origin(settings: Settings) -> str:
 def _make(path: Path, signer: Signer) -> None:
     """Write the key whole, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _written(path, f"{signer.private_text()}\n") as made, suppress(FileExistsError):
+        os.link(made, path)
+
+
+@contextmanager
+def _written(path: Path, text: str) -> Iterator[Path]:
+    """Write a file of mode 0600 beside a path, which takes its place or vanishes."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     try:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-            file.write(f"{signer.private_text()}\n")
+            file.write(text)
             file.flush()
             os.fsync(descriptor)
-        with suppress(FileExistsError):
-            os.link(name, path)
+        yield Path(name)
     finally:
-        Path(name).unlink()
+        Path(name).unlink(missing_ok=True)

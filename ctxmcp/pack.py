@@ -15,9 +15,9 @@ from ctxmcp import __version__, check
 from registry_core.errors import Invalid, InvalidName
 from registry_core.formats import Candidate, File, Visibility, ctxpkg
 from registry_core.formats.attestation import NOTHING, Pledge
+from registry_core.formats.texts import text_of
 from registry_core.names import Kind, PackageName, Version, shown
 from registry_core.unicode import sanitize
-from registry_core.verification.texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

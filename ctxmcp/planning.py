@@ -60,7 +60,7 @@ class Plan:
         if self.log is None:
             return ""
         origin, size, *_ = self.log.checkpoint.split("\n")
-        grown = f"each is in the log {origin} of {size} leaves, which has only grown"
+        grown = f"in the log {origin} of {size} leaves, which has only grown"
         if self.standing is None:
             return grown
         known = f"{self.standing.said.issued:%Y-%m-%d %H:%M} UTC"
@@ -80,6 +80,8 @@ class Source:
     connection: Connection
     memory: Memory
     now: datetime
+    nothing: str = "installed"
+    """What was not done, where the registry's log proves that it lies."""
 
 
 async def plan(
@@ -104,7 +106,7 @@ async def plan(
             hint="Name a package, such as @ns/name.",
         )
     given = {"refs": [str(r) for r in wanted]} | ({"include_held": True} if include_held else {})
-    answered = await _ask(source, wanted, given, lock)
+    answered = await ask(source, wanted, given, lock)
     found = answered.releases
     if not include_held:
         _refuse_held(found)
@@ -113,13 +115,17 @@ async def plan(
     _check_continuity(found, lock)
     _check_the_rest(found, lock)
     releases = [_remembered(planned, lock, pinned=bool(pinned)) for planned in found]
-    return replace(answered, releases=[_proven_before(release, lock) for release in releases])
+    key = answered.log.key if answered.log else ""
+    return replace(answered, releases=[_proven_before(one, lock, key) for one in releases])
 
 
-async def _ask(
+async def ask(
     source: Source, wanted: Sequence[Reference], given: Mapping[str, Any], lock: Lock
 ) -> Plan:
-    """Ask, until nobody else has learned more of the registry's log meanwhile."""
+    """Ask for a plan, until nobody else has learned more of the registry's log meanwhile.
+
+    Raises Tampered, Untrusted, TooLarge, Unproven, and what the registry refuses.
+    """
     memory = source.memory
     for _ in range(_ATTEMPTS):
         known = memory.read()
@@ -130,7 +136,7 @@ async def _ask(
         try:
             now = demand.check(answer, source.now)
         except Unproven as error:
-            raise memory.with_evidence(error, "installed") from None
+            raise memory.with_evidence(error, source.nothing) from None
         if now is None or memory.keep(known, now):
             return Plan(answer.plan, answer.log, _standing(source, demand, answer.log))
     raise Conflict(f"others are learning of {memory.registry} all the time", hint="Try again.")
@@ -140,7 +146,7 @@ def _standing(source: Source, demand: Demand, log: Shown | None) -> Standing | N
     """Return what the registry's status note says, which was checked; None where there is none."""
 
     def refused(error: Tampered) -> Unproven:
-        return source.memory.with_evidence(demand.unproven(error, log), "installed")
+        return source.memory.with_evidence(demand.unproven(error, log), source.nothing)
 
     if log is None or not log.status:
         return None
@@ -293,13 +299,13 @@ def _remembered(planned: Planned, lock: Lock, *, pinned: bool) -> Planned:
     return planned.model_copy(update={"requested": requested})
 
 
-def _proven_before(planned: Planned, lock: Lock) -> Planned:
+def _proven_before(planned: Planned, lock: Lock, key: str) -> Planned:
     """Keep the proof that the lock has, where it still holds: the lock of a release stays as it is.
 
-    The registry has just proven the same of a tree that is larger.
+    The registry has just proven the same of a tree that is larger, with this key of its log.
     """
     entry = lock.packages.get(str(split(planned)[0]))
-    if entry is None or entry.log is None or planned.log is None:
+    if entry is None or entry.log is None or planned.log is None or entry.log.key != key:
         return planned
     try:
         check_proof(entry.log, Verifier.parse(entry.log.key), says(planned))

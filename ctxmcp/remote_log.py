@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from ctxmcp.http import Http
 from registry_core.errors import NotFound, Tampered
-from registry_core.transparency import merkle, tiles
+from registry_core.transparency import handover, merkle, tiles
 from registry_core.transparency.notes import Verifier
 from registry_core.transparency.tiles import ENTRIES, WIDTH, Tile
 
@@ -40,6 +40,14 @@ class RemoteLog:
         """Return the key that the log says is its own."""
         data = await self._http.read("log/key")
         return Verifier.parse(data.decode("utf-8", errors="replace").strip())
+
+    async def handovers(self) -> tuple[str, ...]:
+        """Return the notes by which earlier keys led to that one, not verified."""
+        try:
+            data = await self._http.read("log/keys")
+        except NotFound:
+            return ()
+        return handover.split(data.decode("utf-8", errors="replace"))
 
     async def checkpoint(self) -> bytes:
         """Return the newest checkpoint, not verified."""

@@ -249,6 +249,7 @@ def _(output: Verified, marks: Marks) -> Iterator[str]:
         yield f"{'ok' if checked.ok else 'WRONG'}: {line(checked.what)}{digest}"
         for problem in checked.problems:
             yield f"  {line(problem)}"
+    yield from (f"not checked: {line(what)}" for what in output.not_checked)
 
 
 @_lines.register

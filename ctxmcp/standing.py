@@ -41,6 +41,9 @@ LONGEST = timedelta(days=7)
 
 AT_ONCE = 4
 
+TAKEN_BACK = "what was taken back since"
+"""What nobody has looked at who has not asked for a status note."""
+
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -55,7 +58,7 @@ class Registry(Protocol):
 def check_note(log: Shown, tree: Checkpoint, before: str, now: datetime) -> None:
     """See that the shown status note is to be believed, where there is one or was one before.
 
-    `before` is the note that is remembered. Raises Invalid, Tampered.
+    `before` is the note that is remembered, which was verified. Raises Invalid, Tampered.
     """
     if not log.status:
         if before:
@@ -65,7 +68,7 @@ def check_note(log: Shown, tree: Checkpoint, before: str, now: datetime) -> None
     said = status.read(_bytes(log.status), key)
     _check_fresh(said, now)
     if before:
-        _check_forward(status.read(_bytes(before), key), said)
+        _check_forward(_parsed(before), said)
     old, hashes = said.tree, read_hashes(log.status_consistency)
     if old.size and not is_consistent(old.size, tree.size, old.root, tree.root, hashes):
         what = "the tree of the status note"
@@ -74,7 +77,11 @@ def check_note(log: Shown, tree: Checkpoint, before: str, now: datetime) -> None
 
 def read(log: Shown) -> Status:
     """Read a note that was checked."""
-    return Status.parse(notes.parse(_bytes(log.status)).text)
+    return _parsed(log.status)
+
+
+def _parsed(note: str) -> Status:
+    return Status.parse(notes.parse(_bytes(note)).text)
 
 
 def _check_fresh(said: Status, now: datetime) -> None:
@@ -121,10 +128,14 @@ class Standing:
     async def check(self, releases: Iterable[Planned]) -> None:
         """Refuse a release that was taken back. Raises Unproven, Unavailable."""
         for release in releases:
-            leaf = Proof.parse(release.log.proof).index if release.log else 0
-            found = await self.about(_subjects(release))
-            for reason in sorted(_reasons(found, release, leaf)):
+            for reason in await self.against(release):
                 raise self._hidden(release, reason)
+
+    async def against(self, release: Planned) -> list[str]:
+        """Return what the list says against a release that its plan does not tell of."""
+        leaf = Proof.parse(release.log.proof).index if release.log else 0
+        found = await self.about(_subjects(release))
+        return sorted(_reasons(found, release, leaf))
 
     async def check_files(self, release: Planned, digests: Iterable[str]) -> None:
         """Refuse what has files that are known to be bad; raises the same."""

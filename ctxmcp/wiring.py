@@ -194,7 +194,8 @@ def _transparency(journal: Journal, settings: Settings) -> Log:
         files = ObjectFiles.at_url(f"{settings.blobs_url.rstrip('/')}/log")
     else:
         files = ObjectFiles.in_folder(settings.log_dir)
-    return Log(journal, files, note_keys.log_key(settings), witnesses, _terms(settings))
+    signer, handovers = note_keys.log_key(settings)
+    return Log(journal, files, signer, witnesses, _terms(settings), handovers)
 
 
 def _terms(settings: Settings) -> Terms:

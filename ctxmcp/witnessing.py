@@ -22,7 +22,7 @@ from registry_core.errors import (
 )
 from registry_core.names import shown
 from registry_core.operation import Model
-from registry_core.transparency import notes
+from registry_core.transparency import handover, notes
 from registry_core.transparency.checkpoints import read
 from registry_core.transparency.notes import Signer, Verifier
 from registry_core.transparency.witness import Submission, judge
@@ -134,12 +134,20 @@ def _memory(folder: Path, log: str) -> Memory:
 
 
 async def pinned(log: RemoteLog, known: Known | None, key: str) -> Verifier:
-    """Return the key that the log has to be signed with: as given, as known, or as it says."""
+    """Return the key that the log has to be signed with: as given, as known, or as it says.
+
+    What is given or known may be one that the log had before and has handed over from.
+    """
     said = Verifier.parse(key) if key else None
     before = Verifier.parse(known.key) if known else None
-    if said and before and said != before:
-        raise Tampered(f"the key of the log of {log.registry}", expected=before.text, found=key)
-    return said or before or await log.key()
+    if said is None and before is None:
+        return await log.key()
+    line = handover.line(await log.handovers())
+    now = {line[-1] if one in line else one for one in (said, before) if one is not None}
+    if len(now) > 1:
+        expected = before.text if before else ""
+        raise Tampered(f"the key of the log of {log.registry}", expected=expected, found=key)
+    return now.pop()
 
 
 async def _hand_in(log: RemoteLog, note: str, signer: Signer) -> None:

@@ -7,8 +7,10 @@
     packages    the latest release, their number, and as their leaves say: deprecated, private,
                 channels
     keys        each chain holds, and each statement of it has its leaf
-    advisories  each has its leaf, and is on the releases that it speaks of
+    advisories  each has its leaf, which says of the same packages, versions and bytes that they
+                are bad, and is on the releases that it speaks of
     blobs       each that a release names is there, and each has the bytes of its name
+    search      the index shows what there is, and to whom it may (`search.auditing`)
 
 Nothing is written, and one thing at a time is kept in memory. It may run while the registry is
 written to: what was written together is read as one commit left it.
@@ -29,15 +31,18 @@ from registry_core.events.kinds import INTRODUCING, EventKind
 from registry_core.formats import Visibility, reading
 from registry_core.names import PackageName, Reference, Version
 from registry_core.packages import State
+from registry_core.packages.advisories import subject_matter
 from registry_core.packages.auditing import Inventory
 from registry_core.packages.store import price_of
 from registry_core.publish import columns, listing
+from registry_core.search import auditing as searching
 from registry_core.verification import Binding, Report, prove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from registry_core.packages import Price
+    from registry_core.packages.advisories import Advisory
     from registry_core.packages.auditing import Recorded, Said
     from registry_core.registry import Registry
     from registry_core.transparency.auditing import Tell, Walked
@@ -104,6 +109,8 @@ class Audited(Findings):
     blobs: int = 0
     orphans: int = 0
     """Blobs that no release names: garbage, not damage."""
+    indexed: int = 0
+    """Packages that the search index was held against; none where it is new."""
 
 
 async def audit(registry: Registry, tell: Tell) -> Audited:
@@ -128,6 +135,7 @@ class _Walk:
         await self._advisories()
         await self._leaves()
         await self._blobs()
+        await self._index()
 
     async def _releases(self) -> None:
         total = await self.inventory.count()
@@ -230,11 +238,11 @@ class _Walk:
         return problems
 
     async def _advisories(self) -> None:
-        in_force: dict[str, bool] = {}
+        leaves: dict[str, dict[EventKind, Mapping[str, Any]]] = {}
         async for leaf in self.inventory.advisory_leaves():
             for kind, said in _sayings([leaf]):
-                in_force[str(said.get("advisory"))] = kind == EventKind.ADVISORY_PUBLISHED
-        for advisory, holds in in_force.items():
+                leaves.setdefault(str(said.get("advisory")), {})[kind] = said
+        for advisory, told in leaves.items():
             self.found.advisories += 1
             try:
                 there = await self.registry.advisories.get(advisory)
@@ -242,11 +250,13 @@ class _Walk:
                 self._unreadable(advisory, error)
                 continue
             # It may have been withdrawn since the leaves were read, and never comes back.
-            if not holds and there.withdrawn_at is None:
+            if EventKind.ADVISORY_WITHDRAWN in told and there.withdrawn_at is None:
                 self.found.note(advisory, "is in force, and its leaf says that it was withdrawn")
-        rows, leaves = await self.inventory.advisories()
-        if rows != leaves:
-            self.found.note("advisories", f"{rows} are recorded, {leaves} are in the log")
+            for what in _against_advisory(there, told.get(EventKind.ADVISORY_PUBLISHED, {})):
+                self.found.note(advisory, what)
+        rows, told_of = await self.inventory.advisories()
+        if rows != told_of:
+            self.found.note("advisories", f"{rows} are recorded, {told_of} are in the log")
 
     async def _leaves(self) -> None:
         async for row in self.inventory.leaves_without_row():
@@ -262,7 +272,7 @@ class _Walk:
                 return False
             package, *_ = await self.inventory.package(reference.name)
             return bool(package.exactly(reference.selector))
-        except (RegistryError, AssertionError):
+        except RegistryError:
             return False
 
     async def _blobs(self) -> None:
@@ -276,6 +286,13 @@ class _Walk:
                 except (NotFound, Tampered) as error:
                     self.found.note(f"blob {one}", error.message)
             self.tell(self.found.blobs, self.found.blobs, "blobs")
+
+    async def _index(self) -> None:
+        registry, spaces = self.registry, await self.inventory.spaces()
+        log = registry.journal.log
+        self.found.indexed = await searching.walk(
+            registry.index, registry.packages, log, spaces, self.found.note
+        )
 
 
 def _sayings(leaves: Sequence[Said]) -> Iterator[tuple[EventKind, Mapping[str, Any]]]:
@@ -366,6 +383,13 @@ def _against_advisories(recorded: Recorded) -> Iterator[str]:
         yield f"advisory {one} is in force against it, and not on it"
     for one in sorted(marked - recorded.known):
         yield f"advisory {one} is on it, and not in force against it"
+
+
+def _against_advisory(there: Advisory, said: Mapping[str, Any]) -> Iterator[str]:
+    """Hold an advisory against its leaf, as far as that says more than its digest."""
+    for name, mine in subject_matter(there).items():
+        if name in said and said[name] != mine:
+            yield f"{name} is {mine} in the database, its leaf says {said[name]}"
 
 
 def _reports_in(said: Mapping[str, Any]) -> set[str]:

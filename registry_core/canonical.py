@@ -43,6 +43,8 @@ def _ordered(value: Any, depth: int) -> Any:
     """Check a value and put the members of its objects in order."""
     if depth > MAX_DEPTH:
         raise Invalid(f"what is nested deeper than {MAX_DEPTH} has no canonical form")
+    if type(value) is str:  # most are
+        return value
     if isinstance(value, Mapping):
         return {name: _ordered(value[name], depth + 1) for name in sorted(value, key=_units)}
     if isinstance(value, list | tuple):

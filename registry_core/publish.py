@@ -121,13 +121,13 @@ async def rehearse(
     candidate = await _work(partial(read, artifact), here=few)
     binding = under or Binding(PackageName.parse(candidate.name), Version.parse(candidate.version))
     claim = Claim(binding.name, binding.version, candidate.kind, candidate.visibility)
-    package = await registry.packages.admit(claim, caller)
+    package, ring = await registry.packages.admit(claim, caller)
     known = await _known(registry, package, candidate, binding)
     report = await _work(partial(verify, candidate, binding, known), here=few and is_ready())
     if registry.reader is not None and not report.blocking:
         report = meaning.read(report, await registry.reader.look(candidate))
     signing = Signing.of(candidate, report)
-    judged = keys.judge(await registry.keychains.ring(binding.name.namespace), signing)
+    judged = keys.judge(ring, signing)
     report = _with_keys(report, (*judged, *_follows(candidate, package)))
     report = registry.policy.applied(report)
     if report.blocking:

@@ -57,6 +57,11 @@ class Sanitized:
     hidden: tuple[Hidden, ...] = ()
 
 
+def is_plain(text: str) -> bool:
+    """Tell a text that can hide nothing: ASCII without controls."""
+    return text.isascii() and not text.encode("ascii").translate(None, _PLAIN)
+
+
 def sanitize(text: str) -> Sanitized:
     """Take out what no reader sees."""
     suspects = _suspects(text)
@@ -175,7 +180,7 @@ _PLAIN = bytes({*range(0x20, 0x7F), *b"\t\n\r"})
 def _suspects(text: str) -> re.Pattern[str] | None:
     """Return a pattern of what a text may hide, one of its own where that is little: it is fast."""
     if text.isascii():
-        return _SUSPECT if text.encode("ascii").translate(None, _PLAIN) else None
+        return None if is_plain(text) else _SUSPECT
     points = set(text)
     if max(points) >= "\U000e0000":
         return _SUSPECT

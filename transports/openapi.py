@@ -653,6 +653,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /log/checkpoint": Row(gives="text/plain", answer=_text("c2sp.org/tlog-checkpoint")),
     "GET /log/key": Row(gives="text/plain", answer=_text("name+id+base64")),
+    "GET /log/keys": Row(gives="text/plain", answer=_text("Signed notes.")),
     "GET /log/tile/{path}": Row(gives="application/octet-stream", answer={}),
     "GET /log/status": Row(gives="text/plain", answer=_text("A signed note that expires.")),
     "GET /log/standing/{day}/{digest}": Row(gives="text/plain", answer=_text()),

@@ -46,6 +46,7 @@ _PROGRAM = {
     "mcp": "serving",
     "witness": "log",
     "monitor": "log",
+    "rotate-log-key": "log",
     "demo": "first",
 }
 """Commands that are no operation of the registry, or more than one, and the module each is in."""

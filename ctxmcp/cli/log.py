@@ -1,4 +1,4 @@
-"""The commands `witness` and `monitor`: somebody else's look at a registry's transparency log."""
+"""The commands `witness` and `monitor`, somebody else's look at a log, and `rotate-log-key`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ctxmcp.cli.printing import document
 from registry_core.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from ctxmcp.monitoring import Monitored
@@ -117,6 +117,28 @@ def monitor(namespaces: tuple[str, ...], keys: tuple[str, ...], log_key: tuple[s
     )
     document(what, found.model_dump(mode="json"), lambda: _monitored(what, found))
     return Ending.FAILED if found.alarms else Ending.OK
+
+
+@click.command("rotate-log-key", cls=Command)
+def rotate_log_key() -> None:
+    """Let the key of your registry's log hand over to a new one, which everybody follows.
+
+    Every process of the registry needs the new file, and a new start. Keep the old one offline.
+    """
+    from ctxmcp import note_keys  # noqa: PLC0415 - `--help` needs no keys
+
+    what = invocation()
+    key, kept = note_keys.rotate(what.embedded)
+    told = {"key": key.text, "file": str(what.embedded.log_key_file), "old": str(kept)}
+    document(what, told, lambda: _rotated(told))
+
+
+def _rotated(told: Mapping[str, str]) -> list[str]:
+    return [
+        f"the log's key is {told['key']}, in {told['file']}",
+        f"the one before is in {told['old']}: move it to where nobody reads it",
+        "start every process of this registry again, with the new file",
+    ]
 
 
 def _with_log(what: Invocation, work: Callable[[RemoteLog], Awaitable[T]]) -> T:

@@ -147,7 +147,10 @@ def _planned(it: Planned) -> tuple[str, str, str, str]:
 def _verify(output: Verified, on: Paper) -> Sequence[str]:
     if not output.checked:
         return ["nothing is installed"]
-    return [line for checked in output.checked for line in _checked(checked)]
+    return [
+        *(line for checked in output.checked for line in _checked(checked)),
+        *_not_checked(output.not_checked, on),
+    ]
 
 
 def _checked(checked: Checked) -> Iterator[str]:
@@ -165,8 +168,12 @@ def _audit(output: Audited, on: Paper) -> Sequence[str]:
             for one in output.unlocked
             for line in _wrapped(f"not in the lock: {'; '.join([one.path, *one.advisories])}", on)
         ),
-        *(line for what in output.not_checked for line in _wrapped(f"not checked: {what}", on)),
+        *_not_checked(output.not_checked, on),
     ]
+
+
+def _not_checked(what: Sequence[str], on: Paper) -> Iterator[str]:
+    return (line for one in what for line in _wrapped(f"not checked: {one}", on))
 
 
 def _audited(one: Standing, on: Paper) -> Iterator[str]:

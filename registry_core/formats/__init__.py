@@ -11,12 +11,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from registry_core.formats import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from registry_core.dsse import Envelope
+    from registry_core.formats.texts import Text
     from registry_core.names import Kind
 
 MAX_ARTIFACT = 8 * 1024 * 1024
@@ -35,7 +39,7 @@ class Visibility(StrEnum):
     PRIVATE = "private"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """One file inside a package: decoded, never executed."""
 
@@ -48,7 +52,7 @@ class File:
         """Bytes."""
         return len(self.data)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Lowercase hex."""
         return hashlib.sha256(self.data).hexdigest()
@@ -140,7 +144,7 @@ class Powers:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A package as read from bytes: what the checks judge and what publishing stores.
 
@@ -176,10 +180,20 @@ class Candidate:
     notes: tuple[str, ...] = ()
     """What the reader tolerated and a publisher should know."""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The artifact's identity: SHA-256 of the uploaded bytes, lowercase hex."""
         return hashlib.sha256(self.artifact).hexdigest()
+
+    @cached_property
+    def texts(self) -> tuple[Text, ...]:
+        """The files that are text."""
+        return tuple(texts.in_files(self.files))
+
+    @cached_property
+    def strings(self) -> tuple[Text, ...]:
+        """File names, and what stands in manifest and content beside the files."""
+        return tuple(texts.strings(self))
 
     def file(self, path: str) -> File | None:
         """Return the file at `path`, if there is one."""

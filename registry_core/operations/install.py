@@ -17,6 +17,7 @@ from registry_core.events.kinds import EventKind
 from registry_core.names import Kind, Reference
 from registry_core.operation import Model, local, operation, remote
 from registry_core.operations.naming import REFERENCE, download_url, held_too
+from registry_core.operations.naming import resolve as find
 from registry_core.resolution import Choice, resolve
 from registry_core.transparency.notes import encode
 
@@ -46,6 +47,11 @@ class Install(Model):
     dry_run: bool = Field(
         default=False, description="Only show the plan.", json_schema_extra=local()
     )
+    alone: bool = Field(
+        default=False,
+        description="Only these, also held ones; for who asks for proofs: nothing is counted.",
+        json_schema_extra=remote(),
+    )
     seen: list[int] | None = Field(
         None,
         max_length=MOST_SEEN,
@@ -74,6 +80,7 @@ class Shown(Model):
     """The registry's transparency log, as it is now."""
 
     key: str = Field(description="What its checkpoints are verified with: name+id+base64")
+    handovers: list[str] = Field(default=[], description="By which earlier keys led to this one.")
     checkpoint: str = Field(description="c2sp.org/tlog-checkpoint")
     consistency: list[Grown] = Field(description="From each size that was named as seen.")
     witnessed: str = Field("", description="The newest checkpoint that a witness has signed.")
@@ -131,11 +138,15 @@ class Installation(Model):
 async def install(registry: Registry, caller: Caller, given: Install) -> Installation:
     """Resolve, verify and install packages into a project, for the agents it has."""
     references = [Reference.parse(text) for text in given.refs]
-    chosen = await resolve(registry.packages, caller, references, include_held=given.include_held)
-    for choice in chosen:
-        await registry.purchases.admit(choice.package, caller)
     requested = {reference.name for reference in references}
-    await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
+    if given.alone:
+        chosen = [Choice(*await find(registry, caller, r, include_held=True)) for r in given.refs]
+    else:
+        held = given.include_held
+        chosen = await resolve(registry.packages, caller, references, include_held=held)
+        for choice in chosen:
+            await registry.purchases.admit(choice.package, caller)
+        await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
     plan = [
         _planned(registry, choice, requested=choice.package.name in requested) for choice in chosen
     ]
@@ -192,6 +203,7 @@ def _logged(proven: Proven | None) -> Logged | None:
 def _shown(view: View) -> Shown:
     return Shown(
         key=view.key,
+        handovers=[*view.handovers],
         checkpoint=str(view.checkpoint),
         consistency=[
             Grown(size=size, hashes=[*map(encode, hashes)])

@@ -44,6 +44,7 @@ class Verified(Model):
 
     ok: bool
     checked: list[Checked]
+    not_checked: list[str] = Field(default=[], description="What was not looked at, and why.")
 
 
 @operation(scope=Scope.SEARCH, title="Verify integrity", ends_in=(NotFound, InvalidName))

@@ -273,13 +273,23 @@ async def _insert(connection: AsyncConnection, made: Advisory, caller: Caller) -
         await connection.execute(insert(advisory_digests), digests)
 
 
+def subject_matter(advisory: Advisory) -> dict[str, Any]:
+    """Return what an advisory says of what, as its leaf of the log has it."""
+    return {
+        "summary": advisory.summary,
+        "name": str(advisory.package or ""),
+        "introduced": advisory.introduced,
+        "fixed": advisory.fixed,
+        "digests": list(advisory.sha256),
+    }
+
+
 def _event(kind: EventKind, advisory: Advisory, caller: Caller) -> Draft:
     name = advisory.package
-    payload = {"advisory": advisory.id, "summary": advisory.summary, "name": str(name or "")}
     return Draft(
         kind,
         caller.name,
-        payload | {"digests": list(advisory.sha256)},
+        {"advisory": advisory.id, **subject_matter(advisory)},
         namespace=name.namespace if name else None,
         package=name.name if name else None,
     )

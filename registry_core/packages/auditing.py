@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import String, bindparam, func, select, type_coerce
 
 from registry_core import keyring
+from registry_core.errors import NotFound
 from registry_core.events.kinds import INTRODUCING, EventKind
 from registry_core.events.leaves import Leaf
 from registry_core.packages import Details
@@ -158,13 +159,14 @@ class Inventory:
     async def package(
         self, name: PackageName
     ) -> tuple[Package, tuple[Said, ...], tuple[Said, ...]]:
-        """Return a package that is there, and what the log says of it as a whole.
+        """Return a package, and what the log says of it as a whole.
 
-        Then, how its releases came, and which channels point to them.
+        Then, how its releases came, and which channels point to them. Raises NotFound.
         """
         async with self._database.snapshot() as connection:
             package = await load(connection, name)
-            assert package is not None  # noqa: S101 - packages are never deleted
+            if package is None:
+                raise NotFound(f"no package {name}")
             whole = (await connection.execute(_PACKAGE_LEAVES, {"of": package.id})).all()
             rest = (await connection.execute(_RELEASE_LEAVES, {"of": package.id})).all()
         return package, _said(whole), _said(rest)
@@ -173,6 +175,11 @@ class Inventory:
         """Return those of some digests that no release has."""
         statement = select(releases.c.sha256).where(releases.c.sha256.in_(digests))
         return set(digests) - {row.sha256 for row in await self._rows(statement)}
+
+    async def spaces(self) -> Sequence[str]:
+        """Return the namespaces that have packages."""
+        statement = select(packages.c.namespace).distinct().order_by(packages.c.namespace)
+        return [row.namespace for row in await self._rows(statement)]
 
     async def namespaces(self) -> Sequence[str]:
         """Return the namespaces that have keys."""

@@ -176,15 +176,17 @@ class Packages:
             row[0]: (_shelved(summary_of(row)), "" if row.price_cents else row.body) for row in rows
         }
 
-    async def admit(self, claim: Claim, caller: Caller) -> Package | None:
+    async def admit(self, claim: Claim, caller: Caller) -> tuple[Package | None, Ring]:
         """Say whether the caller may publish this version now, without writing anything.
 
-        Returns the package as it is, None where this is its first release.
+        Returns the package as it is, None where this is its first release, and the keys of its
+        namespace.
         """
         async with self._journal.database.read() as connection:
             package = await load(connection, claim.name)
-        _refuse(package, claim, caller)
-        return package
+            _refuse(package, claim, caller)
+            ring = await keyring.ring(self._journal, connection, claim.name.namespace)
+        return package, ring
 
     async def record(self, new: NewRelease, caller: Caller) -> Visibility:
         """Write a release and its event. Of two that race for a version one raises Conflict.

@@ -5,6 +5,7 @@
     notes        C2SP signed-note: texts and who signed them
     checkpoints  C2SP tlog-checkpoint, tlog-cosignature: a tree's size and root, and who saw it
     proofs       C2SP tlog-proof: one file that proves offline that a leaf is in a log
+    handover     how a log changes its key
     witness      C2SP tlog-witness: what a witness signs, and what it never does
     log          this registry's own: leaves of the database, tiles in the object store
 

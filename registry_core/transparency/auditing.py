@@ -3,6 +3,7 @@
     leaves         there from 0 on without a gap, and each says what its event says
     tiles          what the leaves make them, every one that the newest checkpoint covers
     checkpoints    signed by the log, each over the root that the leaves lead to
+    cosignatures   each is its witness's, of a checkpoint that was signed
     `checkpoint`   its copy beside the tiles, not ahead of the database
 
 What is committed when it begins is looked at, and none of that ever changes: it may run while the
@@ -11,7 +12,7 @@ log grows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class Walked:
     """Leaves that the newest checkpoint covers."""
     root: str
     checkpoints: int
+    cosignatures: int = 0
 
 
 class Tree:
@@ -111,17 +113,17 @@ def _difference(tile: Tile, expected: bytes, found: bytes) -> str:
 
 
 async def walk(
-    rows: Rows, read: Read, copy: bytes | None, log: Verifier, note: Note, tell: Tell
+    rows: Rows, read: Read, copy: bytes | None, logs: Sequence[Verifier], note: Note, tell: Tell
 ) -> Walked:
-    """Look at all of a log; `copy` was read before anything else."""
+    """Look at all of a log, that has or had these keys; `copy` was read before anything else."""
     newest, size = await rows.newest(), await rows.size()
-    signed = _read(newest.encode(), log, note) if newest else None
+    signed = _read(newest.encode(), logs, note) if newest else None
     covered = signed.size if signed else 0
-    _look_at_copy(copy, covered, log, note)
+    _look_at_copy(copy, covered, logs, note)
     if size < covered:
         note(f"leaf {size}", f"is missing, with all up to {covered}, which is signed")
     tree, seen = Tree(covered, read, note), 0
-    coming = _Checkpoints(rows, log, covered, note)
+    coming = _Checkpoints(rows, logs, covered, note)
     await coming.look(tree)
     async for row in _leaves(rows, size):
         if row.position != seen:
@@ -136,16 +138,17 @@ async def walk(
         tell(seen, size, f"leaf {row.position}")
     async for row in rows.unlogged():
         note(f"event {row.id}", f"{row.kind} has no leaf")
+    cosignatures = await _look_at_witnesses(rows, note)
     root = notes.encode(signed.root) if signed else ""
-    return Walked(seen, covered, root, coming.seen)
+    return Walked(seen, covered, root, coming.seen, cosignatures)
 
 
-def _look_at_copy(copy: bytes | None, covered: int, log: Verifier, note: Note) -> None:
+def _look_at_copy(copy: bytes | None, covered: int, logs: Sequence[Verifier], note: Note) -> None:
     if copy is None:
         if covered:
             note("checkpoint", "the published copy is missing")
         return
-    published = _read(copy, log, note)
+    published = _read(copy, logs, note)
     if published and published.size > covered:
         note("checkpoint", f"{published} is published, the database knows of {covered} leaves")
 
@@ -153,8 +156,8 @@ def _look_at_copy(copy: bytes | None, covered: int, log: Verifier, note: Note) -
 class _Checkpoints:
     """The checkpoints of a log, in the order of their sizes, up to the first that is false."""
 
-    def __init__(self, rows: Rows, log: Verifier, last: int, note: Note) -> None:
-        self._log, self._note = log, note
+    def __init__(self, rows: Rows, logs: Sequence[Verifier], last: int, note: Note) -> None:
+        self._logs, self._note = logs, note
         self._rows = rows.signed(last)
         self._next: Checkpoint | None = None
         self._over = False
@@ -176,16 +179,19 @@ class _Checkpoints:
     async def _read_on(self) -> Checkpoint | None:
         async for row in self._rows:
             self.seen += 1
-            found = _read(row.note.encode(), self._log, self._note, row.size)
+            found = _read(row.note.encode(), self._logs, self._note, row.size)
             if found is not None:
                 return found
         self._over = True
         return None
 
 
-def _read(data: bytes, log: Verifier, note: Note, size: int | None = None) -> Checkpoint | None:
+def _read(
+    data: bytes, logs: Sequence[Verifier], note: Note, size: int | None = None
+) -> Checkpoint | None:
+    *before, log = logs
     try:
-        found = checkpoints.read(data, log).checkpoint
+        found = checkpoints.read(data, log, before=before).checkpoint
     except (Invalid, Tampered) as error:
         note("checkpoint" if size is None else f"checkpoint of {size} leaves", error.message)
         return None
@@ -193,6 +199,27 @@ def _read(data: bytes, log: Verifier, note: Note, size: int | None = None) -> Ch
         note(f"checkpoint of {size} leaves", f"says {found}")
         return None
     return found
+
+
+async def _look_at_witnesses(rows: Rows, note: Note) -> int:
+    """Look at every cosignature that is kept; return how many there are."""
+    seen = 0
+    async for row in rows.cosigned():
+        seen += 1
+        if wrong := _against_witness(row):
+            note(f"cosignature of {row.size} leaves", wrong)
+    return seen
+
+
+def _against_witness(row: Any) -> str:
+    """Say what is wrong with a kept cosignature; nothing where it is its witness's."""
+    try:
+        witness = notes.Verifier.parse(row.witness)
+        cosigned = notes.Note(notes.parse(row.note.encode()).text, notes.parse_signatures(row.line))
+        made = cosigned.signed_by([witness])
+    except (Invalid, Tampered) as error:
+        return error.message
+    return "" if made else f"is none of {witness.name}"
 
 
 async def _leaves(rows: Rows, size: int) -> AsyncIterator[Any]:

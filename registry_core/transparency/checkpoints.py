@@ -65,8 +65,14 @@ class Signed:
     witnessed: tuple[Signature, ...] = ()
 
 
-def read(data: bytes, log: Verifier, witnesses: Sequence[Verifier] = ()) -> Signed:
-    """Read a checkpoint of a log.
+def read(
+    data: bytes,
+    log: Verifier,
+    witnesses: Sequence[Verifier] = (),
+    *,
+    before: Sequence[Verifier] = (),
+) -> Signed:
+    """Read a checkpoint of a log, signed by its key or by one that it had `before`.
 
     Raises Invalid for what is none, Tampered where the log did not sign it, or a known key signed
     something else.
@@ -75,7 +81,7 @@ def read(data: bytes, log: Verifier, witnesses: Sequence[Verifier] = ()) -> Sign
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != log.name:
         raise Tampered("the origin of a checkpoint", expected=log.name, found=checkpoint.origin)
-    if not note.signed_by([log]):
+    if not note.signed_by([log, *before]):
         raise Tampered(
             f"the checkpoint of {log.name}", expected=f"signed by {log.text}", found="it is not"
         )

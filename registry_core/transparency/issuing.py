@@ -23,7 +23,7 @@ from sqlalchemy import delete, exists, insert, select
 
 from registry_core.errors import Invalid, NotFound, Tampered
 from registry_core.schema import log_leaves, log_status
-from registry_core.transparency import listing, status
+from registry_core.transparency import listing, notes, status
 from registry_core.transparency.status import MOST_AHEAD, Status
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from registry_core.events.journal import Journal
     from registry_core.storage import Files
     from registry_core.transparency.checkpoints import Checkpoint
-    from registry_core.transparency.notes import Signer
+    from registry_core.transparency.notes import Signer, Verifier
 
 COPY = "status"
 """The file of the newest note."""
@@ -85,10 +85,18 @@ class Issued:
 class Issuing:
     """The status note of one log."""
 
-    def __init__(self, journal: Journal, files: Files, signer: Signer, terms: Terms) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        files: Files,
+        signer: Signer,
+        terms: Terms,
+        before: Sequence[Verifier] = (),
+    ) -> None:
         self._journal = journal
         self._files = files
         self._signer = signer
+        self._before = before
         self._terms = terms
         self._one_at_a_time = asyncio.Lock()
         self._issued: Issued | None = None
@@ -140,10 +148,11 @@ class Issuing:
         found = self._issued
         if found is None or found.note != row.note:
             try:
-                said = status.read(row.note.encode(), self._signer.verifier)
+                data = row.note.encode()
+                said = status.read(data, self._signer.verifier, before=self._before)
             except (Invalid, Tampered):
                 return None
-            found = Issued(row.note, said, row.before)
+            found = Issued(str(self._signer.signed(notes.parse(data))), said, row.before)
         return None if found.status.issued > self._journal.now() + MOST_AHEAD else found
 
     async def _is_due(self, issued: Issued, size: int) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry_core.errors import (
@@ -35,7 +35,7 @@ from registry_core.errors import (
 )
 from registry_core.events.feed import POLL
 from registry_core.events.kinds import INTRODUCING
-from registry_core.transparency import checkpoints, merkle, notes, tiles
+from registry_core.transparency import checkpoints, handover, merkle, notes, tiles
 from registry_core.transparency.auditing import walk
 from registry_core.transparency.checkpoints import Checkpoint, Signed
 from registry_core.transparency.issuing import Issuing, Terms
@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 
 COPY = "checkpoint"
 """The file of the newest checkpoint."""
+
+KEYS = "keys"
+"""The file of the handovers."""
 
 AT_ONCE = 8
 """Files that are read or written at a time."""
@@ -93,6 +96,7 @@ class View:
     """
 
     key: str
+    handovers: tuple[str, ...]
     checkpoint: Note
     consistency: Mapping[int, tuple[bytes, ...]]
     """By the size of each tree that was seen: that it is the beginning of this one."""
@@ -117,13 +121,17 @@ class Log:
         signer: Signer,
         witnesses: Sequence[Verifier] = (),
         terms: Terms = Terms(),  # noqa: B008 - frozen
+        handovers: Sequence[str] = (),
     ) -> None:
         self._journal = journal
         self._rows = Rows(journal.database)
         self._files = files
         self._signer = signer
         self._witnesses = {witness.text: witness for witness in witnesses}
-        self._issuing = Issuing(journal, files, signer, terms)
+        self._before = handover.leading_to(signer.verifier, handovers)
+        self._issuing = Issuing(journal, files, signer, terms, self._before)
+        self.handovers = tuple(handovers)
+        """The notes by which its keys followed one another."""
         self._status, self._asked = "", 0.0
         self._one_at_a_time = asyncio.Lock()
         self._edge: Edge | None = None
@@ -217,6 +225,7 @@ class Log:
         witnessed = await self._rows.witnessed([*self._witnesses]) if self._witnesses else None
         return View(
             key=self.key,
+            handovers=self.handovers,
             checkpoint=note,
             consistency={
                 old: await self._consistency(old, signed.checkpoint) for old in seen if old <= size
@@ -271,8 +280,8 @@ class Log:
         async def read(tile: Tile) -> bytes | None:
             return await self._files.read(tile.path)
 
-        copy = await self._files.read(COPY)
-        return await walk(self._rows, read, copy, self._signer.verifier, note, tell)
+        copy, logs = await self._files.read(COPY), (*self._before, self._signer.verifier)
+        return await walk(self._rows, read, copy, logs, note, tell)
 
     async def _with_cosignatures(self, size: int, note: Note) -> Note:
         lines = await self._rows.cosignatures(size) if self._witnesses else {}
@@ -283,7 +292,7 @@ class Log:
         text = await self._rows.checkpoint(size) if size is not None else None
         if size is None or text is None:
             return None
-        return await self._with_cosignatures(size, notes.parse(text.encode()))
+        return await self._with_cosignatures(size, self._signer.signed(notes.parse(text.encode())))
 
     # Growing
 
@@ -355,18 +364,21 @@ class Log:
             return None, await self._again_from(published)
         if text is None or signed is None:
             return None, Edge()
-        if copy != text.encode():
-            await self._files.replace(COPY, text.encode())
+        if copy != (note := str(signed.note).encode()):
+            await self._files.replace(COPY, note)
+        if self.handovers:
+            await self._files.replace(KEYS, handover.join(self.handovers).encode())
         return signed, await self._edge_of(signed.checkpoint)
 
     def _ours(self, note: bytes) -> Signed:
         try:
-            return checkpoints.read(note, self._signer.verifier)
+            found = checkpoints.read(note, self._signer.verifier, before=self._before)
         except Tampered as error:
             raise Unavailable(
                 f"the log of this registry was begun with another key or origin: {error.message}",
                 hint="Give every process of it the same: CTXMCP_LOG_KEY names the file.",
             ) from error
+        return replace(found, note=self._signer.signed(found.note))
 
     def _published(self, copy: bytes | None) -> Checkpoint | None:
         if copy is None:

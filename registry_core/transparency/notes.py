@@ -129,6 +129,13 @@ class Signer:
             self.name, self.verifier.id, bytes.fromhex(self.key.sign(_body(text).encode()))
         )
 
+    def signed(self, note: Note) -> Note:
+        """Return a note with a signature of this key, if it has none."""
+        mine = (self.name, self.verifier.id)
+        if any((one.name, one.id) == mine for one in note.signatures):
+            return note
+        return note.with_([self.sign(note.text)])
+
     def cosign(self, text: str, seconds: int) -> Signature:
         """Say, as a witness, that this is what was seen at a time."""
         signature = bytes.fromhex(self.key.sign(_timed(_body(text), seconds)))

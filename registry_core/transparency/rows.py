@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, tuple_
 
 from registry_core.errors import Tampered
 from registry_core.events.kinds import CHANGES
@@ -112,6 +112,25 @@ class Rows:
             for row in rows:
                 yield row
             size = rows[-1].size
+
+    async def cosigned(self) -> AsyncIterator[Any]:
+        """Yield each cosignature, with the note that it is of."""
+        place = tuple_(log_cosignatures.c.size, log_cosignatures.c.witness)
+        statement = (
+            select(log_cosignatures, log_checkpoints.c.note)
+            .join(log_checkpoints, log_checkpoints.c.size == log_cosignatures.c.size)
+            .order_by(log_cosignatures.c.size, log_cosignatures.c.witness)
+            .limit(_PAGE)
+        )
+        last = (-1, "")
+        while True:
+            async with self._database.read() as connection:
+                rows = (await connection.execute(statement.where(place > last))).all()
+            for row in rows:
+                yield row
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].size, rows[-1].witness
 
     async def newest(self) -> str | None:
         """Return the largest checkpoint that was signed, as a note."""

@@ -129,13 +129,16 @@ class Status:
         return found
 
 
-def read(data: bytes, log: Verifier) -> Status:
-    """Read the status note of a log. Raises Invalid, Tampered where the log did not sign it."""
+def read(data: bytes, log: Verifier, *, before: Sequence[Verifier] = ()) -> Status:
+    """Read the status note of a log, signed by its key or by one that it had `before`.
+
+    Raises Invalid, Tampered where the log did not sign it.
+    """
     note = notes.parse(data)
     status = Status.parse(note.text)
     if status.tree.origin != log.name:
         raise Tampered("the log of a status note", expected=log.name, found=status.tree.origin)
-    if not note.signed_by([log]):
+    if not note.signed_by([log, *before]):
         what = f"the status note of {log.name}"
         raise Tampered(what, expected=f"signed by {log.text}", found="it is not")
     return status

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from registry_core.formats import Candidate
+from registry_core.formats.texts import Text
 from registry_core.names import shown
-from registry_core.unicode import Hidden, confusable_words, sanitize
+from registry_core.unicode import Hidden, confusable_words, is_plain, sanitize
 from registry_core.verification.report import Binding, Finding, Severity
-from registry_core.verification.texts import Text, files, strings
 
 NAME = "hidden_text"
 VERSION = "2026.11.1"
@@ -31,8 +31,10 @@ def rules() -> str:
 
 
 def check(candidate: Candidate, binding: Binding | None) -> Iterator[Finding]:
-    """Look into every text of the package."""
-    texts = chain(files(candidate), strings(candidate))
+    """Look into every text of the package; where all are plain, at all of them at once."""
+    texts = [*candidate.texts, *candidate.strings]
+    if is_plain("\n".join(text.text for text in texts)):
+        return iter(())
     return islice(chain.from_iterable(map(_in_text, texts)), MAX_FINDINGS)
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from registry_core.formats import Candidate
+from registry_core.formats.texts import Surface, Text
 from registry_core.names import Kind
 from registry_core.verification.report import Binding, Finding, Severity
 from registry_core.verification.rules import VERSION
 from registry_core.verification.scoring import HOLD, REVIEW, Hit, Score, score
-from registry_core.verification.texts import Surface, Text, files, strings
 
 NAME = "injection"
 
@@ -52,9 +52,9 @@ def severity_of(total: float) -> Severity:
 
 def _texts(candidate: Candidate) -> Iterator[tuple[Text, Surface]]:
     described = candidate.kind in {Kind.TOOL, Kind.ADDON}
-    for text in files(candidate):
+    for text in candidate.texts:
         yield text, Surface.DESCRIPTION if described else Surface.DOCUMENT
-    for text in strings(candidate):
+    for text in candidate.strings:
         if " " in text.text or len(text.text) > _LONGEST_WORD:
             yield text, text.surface
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry_core.formats import Candidate
+from registry_core.formats.texts import Text
 from registry_core.unicode import scan_copy
 from registry_core.verification.report import Finding, Outcome, Report, Section, Severity
-from registry_core.verification.texts import Text, files, strings
 
 NAME = "meaning"
 
@@ -84,8 +84,8 @@ def windows(candidate: Candidate) -> list[Window]:
 
 
 def _texts(candidate: Candidate) -> Iterator[Text]:
-    yield from files(candidate)
-    yield from (text for text in strings(candidate) if len(text.text) > WINDOW // 100)
+    yield from candidate.texts
+    yield from (text for text in candidate.strings if len(text.text) > WINDOW // 100)
 
 
 def messages(candidate: Candidate, window: Window, nonce: str) -> list[dict[str, str]]:

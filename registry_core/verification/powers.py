@@ -21,7 +21,6 @@ import re2  # type: ignore[import-untyped]
 
 from registry_core.formats import Candidate
 from registry_core.verification.report import Binding, Finding
-from registry_core.verification.texts import files, strings
 
 NAME = "powers"
 
@@ -81,7 +80,7 @@ def facts(candidate: Candidate) -> Mapping[str, Any]:
 
 def seen(candidate: Candidate) -> dict[str, list[str]]:
     """Look for what the texts of a package use."""
-    texts = [*files(candidate), *strings(candidate)]
+    texts = [*candidate.texts, *candidate.strings]
     data = "\n".join(text.text for text in texts).encode("utf-8", "replace")
     scripts = "\n".join(t.text for t in texts if t.path.endswith(_SHELL_FILES))
     found = {kind: _found(pattern, data) for kind, pattern in _PATTERNS.items()}

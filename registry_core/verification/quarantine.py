@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import re2  # type: ignore[import-untyped]
 
+from registry_core.formats.texts import Surface
 from registry_core.unicode import sanitize
 from registry_core.verification.scoring import Score, score
-from registry_core.verification.texts import Surface
 
 FLAGS = {
     "imperative_instruction": "orders to whoever reads it",

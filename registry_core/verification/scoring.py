@@ -14,10 +14,10 @@ from functools import cache
 
 import re2  # type: ignore[import-untyped]
 
+from registry_core.formats.texts import Surface
 from registry_core.unicode import scan_copy
 from registry_core.verification.encodings import decoded
 from registry_core.verification.rules import RULES, Rule
-from registry_core.verification.texts import Surface
 
 HOLD = 4.0
 REVIEW = 3.0

@@ -19,10 +19,10 @@ from itertools import accumulate
 
 from registry_core.errors import Unavailable
 from registry_core.formats import Candidate
+from registry_core.formats.texts import Text, text_of
 from registry_core.verification import detectors, kingfisher
 from registry_core.verification.detectors import Judgement
 from registry_core.verification.report import Binding, Finding, Severity
-from registry_core.verification.texts import Text, strings, text_of
 
 NAME = "secrets"
 
@@ -157,7 +157,7 @@ def _labelled(text: Text) -> str:
 def _texts(candidate: Candidate) -> Iterator[Text]:
     for file in candidate.files:
         yield Text(text_of(file) or file.data.decode("latin-1"), path=file.path)
-    yield from strings(candidate)
+    yield from candidate.strings
 
 
 def _findings(found: Iterable[Leak], corpus: _Corpus) -> Iterator[Finding]:

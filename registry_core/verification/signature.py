@@ -40,13 +40,13 @@ class Coverage:
     not_covered: tuple[str, ...]
 
 
-def coverage(candidate: Candidate, *, attested: bool) -> Coverage:
-    """Say what the signature vouches for; nothing, unless it is there and valid.
+def coverage(candidate: Candidate, *, signed: bool, attested: bool) -> Coverage:
+    """Say what the signature vouches for; nothing, unless `check` found it there and valid.
 
     `attested` says that there is an attestation, and that it is true.
     """
     signature = candidate.signature
-    if signature is None or not _holds(signature):
+    if signature is None or not signed:
         return Coverage(None, (), COVERED + NOT_COVERED)
     if attested:
         return Coverage(signature.public_key, COVERED + NOT_COVERED, ())
@@ -55,19 +55,14 @@ def coverage(candidate: Candidate, *, attested: bool) -> Coverage:
 
 def check(candidate: Candidate, binding: Binding | None) -> Iterable[Finding] | None:
     """Verify the signature over the message recomputed from the bytes."""
-    if candidate.signature is None:
+    signature = candidate.signature
+    if signature is None:
         return [_missing(candidate)]
-    if not _well_formed(candidate.signature):
+    if not _well_formed(signature):
         return [_invalid("malformed", "the key must be 64 and the value 128 hex characters")]
-    if not _holds(candidate.signature):
+    if not is_valid(signature.value, signature.message, signature.public_key):
         return [_invalid("invalid", "it is not this key's over this name, version and content")]
     return []
-
-
-def _holds(signature: Signature) -> bool:
-    return _well_formed(signature) and is_valid(
-        signature.value, signature.message, signature.public_key
-    )
 
 
 def _well_formed(signature: Signature) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from auditing import edit, forge_release, silent, told
 
 from ctxmcp.logs import Known, Memory
 from ctxmcp.remote_audit import _BYTES, Surveyed, survey
@@ -32,25 +32,9 @@ REVIEW = PackageName.parse("@acme/review")
 ONE = Version.parse("1.0.0")
 
 
-def silent(done: int, total: int, words: str) -> None:
-    """Tell nobody."""
-
-
 async def surveyed(world: World, key: str = "") -> Surveyed:
     async with Served.on_a_port(world) as served:
         return await survey(served.url, world.folder / "state", key, silent)
-
-
-def told(found: Surveyed) -> set[str]:
-    return {f"{problem.where}: {problem.what}" for problem in found.problems}
-
-
-async def edit(world: World, statement: str, **values: Any) -> None:
-    async def work(connection: Any) -> None:
-        done = await connection.execute(text(statement), values)
-        assert done.rowcount
-
-    await world.registry.journal.database.write(work)
 
 
 async def filled(world: World) -> World:
@@ -111,14 +95,7 @@ async def _other_signer(world: World) -> str:
 
 
 async def _unlogged(world: World) -> str:
-    columns = "package_id, format, media_type, sha256, size, signer, description, author, license"
-    columns += ", tags, category, dependencies, powers, outcome, position, published_at"
-    columns += ", published_by, state, advisories, downloads"
-    await edit(
-        world,
-        f"INSERT INTO releases (version, precedence, {columns})"
-        f" SELECT '9.9.9', '9.9.9', {columns} FROM releases WHERE version = '1.1.0'",
-    )
+    await forge_release(world, "1.1.0")
     return "@acme/review@9.9.9: is served, and no leaf of the log brought it"
 
 

@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.events.leaves import leaf_of
 from registry_core.formats import attestation
-from registry_core.transparency import notes, proofs, tiles
+from registry_core.signing import SigningKey
+from registry_core.transparency import handover, notes, proofs, tiles
 from registry_core.transparency.checkpoints import Checkpoint
 from registry_core.transparency.merkle import EMPTY_ROOT, leaf_hash
 from world import OTHER_KEY, SUSPECT, package
@@ -140,6 +142,11 @@ def _tar_gz() -> bytes:
     )
 
 
+def _handovers() -> list[str]:
+    keys = [LOG, *(notes.Signer(LOG.name, SigningKey(bytes([n]) * 32)) for n in (1, 2))]
+    return [handover.make(old, new) for old, new in pairwise(keys)]
+
+
 def _note(size: int = 1, root: bytes = leaf_hash(b"leaf")) -> notes.Note:
     text = Checkpoint(LOG.name, size, root).text
     return notes.Note(text, (LOG.sign(text), LOG.cosign(text, 1_700_000_000)))
@@ -214,6 +221,7 @@ def seeds() -> Mapping[str, list[bytes]]:
             LOG.private_text().encode(),
             LOG.witness.text.encode(),
         ],
+        "handover": [handover.join(_handovers()).encode(), _handovers()[0].encode()],
         "checkpoint": [_note().text.encode(), Checkpoint("o", 0, EMPTY_ROOT, ("x",)).text.encode()],
         "proof": [proof],
         "hashes": [base64.b64encode(b"\1" * 32), b"\n".join([base64.b64encode(b"\2" * 32)] * 3)],

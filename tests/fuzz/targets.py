@@ -54,7 +54,7 @@ from registry_core.packages import advisories
 from registry_core.search import terms
 from registry_core.signin import parse_email
 from registry_core.signing import SigningKey, is_valid
-from registry_core.transparency import checkpoints, notes, proofs, tiles, witness
+from registry_core.transparency import checkpoints, handover, notes, proofs, tiles, witness
 from registry_core.transparency.merkle import is_consistent
 from registry_core.verification import Binding, Report, meaning, quarantine, verify
 from registry_core.verification import policy as admission
@@ -234,6 +234,12 @@ def _note(data: bytes) -> object:
     note = notes.parse(data)
     assert notes.parse(str(note).encode()) == note
     return attempt(lambda _: checkpoints.read(data, LOG.verifier, [LOG.witness]), data)
+
+
+def _handover(data: bytes) -> object:
+    chain = handover.split(text(data))
+    assert handover.join(chain) in {text(data), f"{text(data)}\n"}
+    return handover.line(chain)
 
 
 def _checkpoint(data: bytes) -> object:
@@ -430,6 +436,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "note_keys": each(
             notes.Verifier.parse, notes.Signer.parse, notes.parse_signatures, notes.decode
         ),
+        "handover": _handover,
         "checkpoint": _checkpoint,
         "proof": _proof,
         "hashes": _hashes,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from auditing import edit, forge_release, silent, told
 from sqlalchemy import text
 
 from registry_core.audit import Audited, audit
@@ -15,9 +17,12 @@ from registry_core.callers import OWNER
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.formats import Visibility
-from registry_core.names import PackageName, Version
+from registry_core.names import Kind, PackageName, Version
 from registry_core.packages.advisories import Warned
 from registry_core.rescan import rescan
+from registry_core.search import Entry, Put, Query, Remove
+from registry_core.signing import SigningKey
+from registry_core.transparency.log import Log
 from registry_core.transparency.notes import Note, Signer, encode
 from world import OTHER_KEY, SUSPECT, World
 
@@ -25,26 +30,8 @@ REVIEW = PackageName.parse("@acme/review")
 ONE = Version.parse("1.0.0")
 
 
-def silent(done: int, total: int, words: str) -> None:
-    """Tell nobody."""
-
-
 async def audited(world: World) -> Audited:
     return await audit(world.registry, silent)
-
-
-def told(found: Audited) -> set[str]:
-    return {f"{problem.where}: {problem.what}" for problem in found.problems}
-
-
-async def edit(world: World, statement: str, **values: Any) -> None:
-    """Change the database as no part of the program does."""
-
-    async def work(connection: Any) -> None:
-        done = await connection.execute(text(statement), values)
-        assert done.rowcount
-
-    await world.registry.journal.database.write(work)
 
 
 async def busy(world: World) -> None:
@@ -85,6 +72,89 @@ async def test_a_registry_in_which_everything_has_happened_is_as_it_has_to_be(wo
     assert found.log.root in str(note)
     assert (found.releases, found.packages, found.namespaces) == (6, 4, 2)
     assert (found.blobs, found.orphans, found.advisories) == (6, 0, 2)
+    assert found.indexed == 0, "nobody has searched"
+    await search(world)
+    found = await audited(world)
+    assert told(found) == set()
+    assert found.indexed == 2, "two have no release to resolve to"
+
+
+async def search(world: World) -> None:
+    await world.registry.indexer.search(Query(text="review"))
+
+
+async def test_an_index_that_is_behind_is_no_damage(world: World):
+    await world.publish("@acme/review")
+    await search(world)
+    await world.publish("@acme/more")
+    await world.registry.packages.set_visibility(REVIEW, Visibility.PRIVATE, OWNER)
+    assert told(await audited(world)) == set()
+
+
+async def _show(world: World, **change: Any) -> None:
+    """Let the index hold something else of the first package than the database."""
+    entry = Entry(key="1", name="@acme/review", kind=Kind.SKILL, namespace="acme", verified=True)
+    position = await world.registry.index.position()
+    await world.registry.index.apply([Put(replace(entry, **change))], position + 1)
+
+
+async def _show_private(world: World) -> str:
+    await world.registry.packages.set_visibility(REVIEW, Visibility.PRIVATE, OWNER)
+    await search(world)
+    await _show(world)
+    return "search index, @acme: shows to everybody, though private, @acme/review"
+
+
+async def _show_unsigned(world: World) -> str:
+    await _show(world, verified=False)
+    return "search index, @acme: counts by verified "
+
+
+async def _show_another_name(world: World) -> str:
+    await _show(world, name="@acme/other")
+    return "search index, @acme: finds, though there is no release to resolve to, @acme/other"
+
+
+async def _show_nothing(world: World) -> str:
+    position = await world.registry.index.position()
+    await world.registry.index.apply([Remove("1")], position + 1)
+    return "search index, @acme: does not find @acme/review"
+
+
+async def _show_strangers(world: World) -> str:
+    await _show(world, key="99", namespace="nobody", name="@nobody/x")
+    return "search index: has 2 packages, the database 1"
+
+
+@pytest.mark.parametrize(
+    "change", [_show_private, _show_unsigned, _show_another_name, _show_nothing, _show_strangers]
+)
+async def test_an_index_that_shows_something_else_is_told(world: World, change: Any):
+    await world.publish("@acme/review")
+    await search(world)
+    expected = await change(world)
+    found = await audited(world)
+    assert any(expected in line for line in told(found)), told(found)
+
+
+async def test_cosignatures_are_held_against_what_they_are_of(world: World):
+    log, witness = world.registry.transparency, Signer("w.example", SigningKey(bytes(32)))
+    known = Log(world.registry.journal, log._files, log._signer, [witness.witness])
+    await world.publish("@acme/review")
+    note = await known.checkpoint()
+    await known.cosign(str(note.with_([witness.cosign(note.text, 1)])).encode())
+    found = await audited(world)
+    assert told(found) == set()
+    assert found.log
+    assert found.log.cosignatures == 1
+    of_another = witness.cosign(f"{note.text}more\n", 1).line
+    await edit(world, "UPDATE log_cosignatures SET line = :l", l=of_another)
+    (wrong,) = told(await audited(world))
+    assert wrong.startswith("cosignature of 2 leaves: a signed note that begins")
+    await edit(world, "UPDATE log_cosignatures SET line = 'nonsense'")
+    assert told(await audited(world)) == {
+        "cosignature of 2 leaves: this is no signed note: 'nonsense' is no signature"
+    }
 
 
 async def test_what_was_scanned_again_is_as_it_has_to_be(sqlite_world: World):
@@ -154,6 +224,22 @@ async def _hide_advisory(world: World) -> str:
     return "@acme/review@1.0.0: advisory CTXMCP-"
 
 
+async def _narrow_advisory(world: World) -> str:
+    """Let a release out of its range, and take the mark off it, too."""
+    await world.publish("@acme/review")
+    made = await world.registry.advisories.publish(Warned("it leaks", package=REVIEW), OWNER)
+    await edit(world, "UPDATE advisories SET fixed = '0.9.0'")
+    await edit(world, "UPDATE releases SET advisories = '[]'")
+    return f"{made.id}: fixed is 0.9.0 in the database, its leaf says None"
+
+
+async def _exchange_advisory(world: World) -> str:
+    warned = Warned("it leaks", sha256=("ab" * 32,))
+    made = await world.registry.advisories.publish(warned, OWNER)
+    await edit(world, "UPDATE advisories SET sha256 = :s", s=json.dumps(["cd" * 32]))
+    return f"{made.id}: digests is ['{'cd' * 32}'] in the database, its leaf says "
+
+
 async def _delete_advisory(world: World) -> str:
     made = await world.registry.advisories.publish(Warned("it leaks", package=REVIEW), OWNER)
     await edit(world, "DELETE FROM advisories")
@@ -179,14 +265,7 @@ async def _delete_release(world: World) -> str:
 
 async def _insert_release(world: World) -> str:
     await world.publish("@acme/review")
-    columns = "package_id, format, media_type, sha256, size, signer, description, author, license"
-    columns += ", tags, category, dependencies, powers, outcome, position, published_at"
-    columns += ", published_by, state, advisories, downloads"
-    await edit(
-        world,
-        f"INSERT INTO releases (version, precedence, {columns})"
-        f" SELECT '9.9.9', '9.9.9', {columns} FROM releases",
-    )
+    await forge_release(world, "1.0.0")
     return "@acme/review@9.9.9: no leaf of the log brought it"
 
 
@@ -271,6 +350,8 @@ async def _delete_last_leaf(world: World) -> str:
         _other_digest,
         _hide_yank,
         _hide_advisory,
+        _narrow_advisory,
+        _exchange_advisory,
         _delete_advisory,
         _edit_report,
         _delete_release,

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from bench import BASE, Lie, Machine, machine
+from bench import BASE, Lie, Machine, honest, machine
 from shell import Shell
 
-from ctxmcp import policy, wiring
+from ctxmcp import note_keys, policy, wiring
 from ctxmcp.cli.endings import Ending, ending
 from ctxmcp.logs import Memory
 from ctxmcp.monitoring import Monitored, Watch, monitor
@@ -33,6 +33,7 @@ from registry_core.operations.install import Installation, Planned, Shown
 from registry_core.operations.trust import Trusted
 from registry_core.packages.advisories import Warned
 from registry_core.publish import publish
+from registry_core.transparency import handover
 from registry_core.transparency.notes import encode
 from served import Served
 from world import KEY, OTHER_KEY, SUSPECT, World, package
@@ -229,6 +230,46 @@ async def test_a_forked_log(here: Machine, tmp_path: Path) -> None:
         error = await refused(there, errors.Unproven, Ending.VERIFICATION, "@acme/review")
     assert "has another history" in error.message
     assert evidence(error).count("\u2014 ctxmcp.invalid/") >= 2, "both are signed by the log"
+
+
+async def test_a_log_key_that_nobody_announced(here: Machine, tmp_path: Path) -> None:
+    """Whoever took the registry over signs its log anew, and says that the key was changed."""
+    await here.publish("@acme/review")
+    await here.facing().install("@acme/review")
+    taken = await here.fork(tmp_path / "taken")
+    for path in (taken.log_key_file, taken.log_dir / "checkpoint"):
+        path.unlink()
+    thief = note_keys.load(taken.log_key_file, here.registry.transparency._signer.name)
+    forged = handover.make(thief, note_keys.load(tmp_path / "other.key", thief.name))
+
+    def announced(answer: Installation) -> Installation:
+        assert answer.log is not None
+        words = forged.replace(thief.verifier.text, here.registry.transparency.key)
+        log = answer.log.model_copy(update={"handovers": [words]})
+        return answer.model_copy(update={"log": log})
+
+    async with wiring.open_registry(taken) as registry:
+        async with registry.journal.database.read() as connection:
+            await connection.exec_driver_sql("DELETE FROM log_checkpoints")
+        for lie, why in ((honest, "the key of the log"), (announced, "log key 1")):
+            there = here.facing(lie, registry=registry)
+            error = await refused(there, errors.Unproven, Ending.VERIFICATION, "@acme/review")
+            assert why in error.message
+            assert thief.verifier.text in evidence(error)
+    # The owner's own change is followed, by who knows the key before.
+    note_keys.rotate(here.settings)
+    async with wiring.open_registry(here.settings) as registry:
+        assert (await here.facing(registry=registry).install("@acme/review")).installed
+
+
+def test_a_change_of_the_logs_key_by_its_owner(shell: Shell) -> None:
+    shell.publish_all()
+    shell.ok("install", "@demo/commit-messages")
+    said = shell.ok("rotate-log-key", "--json").json
+    assert Path(said["old"]).is_file()
+    assert "start every process of this registry again" in shell.ok("rotate-log-key").out
+    shell.ok("audit", "registry")
+    shell.ok("install", "@demo/flaky-tests")
 
 
 async def test_a_hidden_yank(here: Machine) -> None:

@@ -2,6 +2,7 @@
 
     GET  /log/checkpoint             how large the log is, signed by it and by its witnesses
     GET  /log/key                    the key to verify that with
+    GET  /log/keys                   the notes by which earlier keys led to this one, if any
     GET  /log/tile/<L>/<N>[.p/<W>]   hashes of the tree
     GET  /log/tile/entries/<N>[.p/<W>]    its leaves
     GET  /log/status                 what was taken back, until when that holds: a signed note
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from registry_core.transparency import handover
 from registry_core.transparency.notes import MOST_BYTES
 from transports import refusals
 from transports.state import opened
@@ -39,6 +41,7 @@ def routes() -> list[Route]:
     return [
         Route("/log/checkpoint", checkpoint),
         Route("/log/key", key),
+        Route("/log/keys", keys),
         Route("/log/tile/{path:path}", tile),
         Route("/log/status", status),
         Route("/log/standing/{day}/{digest}", standing),
@@ -62,6 +65,12 @@ async def key(request: Request) -> Response:
     """Give the key that the log's checkpoints are verified with."""
     text = opened(request.scope).registry.transparency.key
     return PlainTextResponse(f"{text}\n", headers={"cache-control": SHORTLY})
+
+
+async def keys(request: Request) -> Response:
+    """Give the signed notes by which earlier keys of the log led to the one in use."""
+    text = handover.join(opened(request.scope).registry.transparency.handovers)
+    return PlainTextResponse(text, headers={"cache-control": SHORTLY})
 
 
 async def tile(request: Request) -> Response:

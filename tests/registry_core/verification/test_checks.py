@@ -28,6 +28,7 @@ from registry_core.verification import (
     schema,
     signature,
     sizes,
+    verify,
 )
 
 KEY = SigningKey(bytes(range(32)))
@@ -334,16 +335,16 @@ def test_a_signature_is_present_well_formed_and_the_keys(candidate, expected):
 
 
 def test_only_a_valid_signature_covers_and_the_metadata_with_an_attestation_alone():
-    good = signature.coverage(bundle(signature=signed()), attested=False)
+    good = verify(bundle(signature=signed()))
     assert (good.signer, good.covered) == (KEY.public_key, ("name", "version", "content"))
     assert {"description", "dependencies", "visibility", "kind", "executables"} < set(
         good.not_covered
     )
     for candidate in (bundle(), skill(), bundle(signature=signed(b"n"))):
-        bad = signature.coverage(candidate, attested=True)
+        bad = verify(candidate)
         assert (bad.signer, bad.covered) == (None, ())
         assert set(bad.not_covered) == {*good.covered, *good.not_covered}
-    whole = signature.coverage(bundle(signature=signed()), attested=True)
+    whole = signature.coverage(bundle(signature=signed()), signed=True, attested=True)
     assert (set(whole.covered), whole.not_covered) == (set(bad.not_covered), ())
 
 

@@ -7,13 +7,17 @@ NUL byte and its name does not promise text; what is not UTF-8 in it is read wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from registry_core.formats import Candidate, File
 from registry_core.names import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from registry_core.formats import Candidate, File
 
 
 class Surface(StrEnum):
@@ -47,9 +51,9 @@ class Text:
         return f"{place}:{line}" if line > 1 else place
 
 
-def files(candidate: Candidate) -> Iterator[Text]:
+def in_files(files: Iterable[File]) -> Iterator[Text]:
     """Give the text of every file that is text."""
-    for file in candidate.files:
+    for file in files:
         text = text_of(file)
         if text is not None:
             yield Text(text, path=file.path)
