@@ -12,7 +12,8 @@ that has this address, also if that comes later.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, func, insert, or_, select, update
 
@@ -50,9 +51,7 @@ class Purchases:
         """Let a package cost something, or be free. Raises NotFound, Forbidden, Invalid."""
         if price is not None and not self._shop.buy_url:
             raise Invalid("nobody could buy it here", hint="CTXMCP_BUY_URL says where one buys.")
-        values: dict[str, Any] = {"amount_cents": None, "currency": None}
-        if price is not None:
-            values = {"amount_cents": price.amount_cents, "currency": price.currency}
+        said = asdict(price) if price else {"amount_cents": None, "currency": None}
 
         async def work(connection: AsyncConnection) -> Package:
             package = await changeable(connection, name, caller, _sells)
@@ -61,9 +60,9 @@ class Purchases:
             await connection.execute(
                 update(packages)
                 .where(packages.c.id == package.id)
-                .values(price_cents=values["amount_cents"], currency=values["currency"])
+                .values(price_cents=said["amount_cents"], currency=said["currency"])
             )
-            draft = about(package, EventKind.PRICE_CHANGED, caller, values)
+            draft = about(package, EventKind.PRICE_CHANGED, caller, said)
             await self._journal.append(connection, draft)
             return await changeable(connection, name, caller, _sells)
 

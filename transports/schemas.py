@@ -11,6 +11,7 @@ NULLABLE: Schema = {"type": ["string", "null"]}
 FLAG: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
+LATER: Schema = {"type": ["string", "null"], "format": "date-time"}
 DIGEST: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 BYTES: Schema = {"type": "string", "format": "binary"}
 

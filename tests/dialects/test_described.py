@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from openapi_spec_validator import validate
 from schemathesis.generation import GenerationMode
 
 import agents
+import internet
 import tools
 from hammering import MODES, hammer
+from registry_core.domains import Domains
 from served import EVERYBODY, OURS, Served, bearing
 from world import World
 
@@ -58,15 +61,30 @@ async def test_patchcat_answers_as_its_document_says(
 async def test_the_native_apis_answer_as_their_documents_say(
     sqlite_world: World, mode: GenerationMode, path: str
 ) -> None:
-    known = {"ns": "acme", "name": "review", "version": "1.0.0"}
-    async with Served.on_a_port(sqlite_world, OURS) as served:
-        await sqlite_world.publish("@acme/review")
-        token = await served.token()
+    known = {"ns": "acme", "name": "review", "version": "1.0.0", "domain": "acme.example"}
+    registry = sqlite_world.registry
+    async with internet.running(known["domain"]) as net:
+        looking = replace(registry, domains=Domains(registry.journal, net.seen))
+        await _hammer_native(World(looking, sqlite_world.folder), mode, path, known)
+
+
+async def _hammer_native(
+    world: World, mode: GenerationMode, path: str, known: Mapping[str, str]
+) -> None:
+    async with Served.on_a_port(world, OURS) as served:
+        token, _ = await world.account("acme")
+        await world.publish("@acme/review")
+        asked = await served.http.post(
+            "/api/v1/account/namespaces/acme/domains",
+            json={"domain": known["domain"]},
+            headers=bearing(token),
+        )
+        assert asked.status_code == 201, asked.text
         document = await described(served, path)
         del document["paths"]["/v1/events"]  # it never ends
 
         def headers(path: str) -> Mapping[str, str]:
             return bearing(token) if path.startswith("/api/") else {}
 
-        asked = await hammer(document, served.url, mode, known=known, headers=headers)
-        assert asked > 30
+        number = await hammer(document, served.url, mode, known=known, headers=headers)
+        assert number > 30

@@ -58,6 +58,7 @@ async def test_a_search_is_narrowed_to_a_publisher_and_counted(world: World) -> 
     assert [hit["ref"] for hit in found["hits"]] == ["@zeta/pdf-table@1.0.0"]
     assert found["facets"] == {
         "kind": {"skill": 1},
+        "category": {},
         "tag": {},
         "publisher": {"zeta": 1},
         "verified": {"true": 1},

@@ -32,6 +32,7 @@ from transports.schemas import (
     COUNT,
     DIGEST,
     FLAG,
+    LATER,
     MOMENT,
     NULLABLE,
     STRING,
@@ -42,7 +43,6 @@ from transports.schemas import (
     whole,
 )
 
-_LATER: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 _ID: dict[str, Any] = {"type": "string", "format": "uuid"}
 _ROLE: dict[str, Any] = {"enum": ["read", "write", "admin"]}
 _SCOPES: dict[str, Any] = array(_ROLE)
@@ -111,7 +111,7 @@ _MEMBER = whole(
     role=_ROLE,
     createdAt=MOMENT,
 )
-_TOKEN = whole(id=_ID, name=STRING, scopes=_SCOPES, createdAt=MOMENT, expiresAt=_LATER)
+_TOKEN = whole(id=_ID, name=STRING, scopes=_SCOPES, createdAt=MOMENT, expiresAt=LATER)
 _PROBLEM = some(
     whole(
         type={"enum": [*(f"{TYPES}{end}" for end, _ in KINDS.values()), "about:blank"]},

@@ -13,20 +13,17 @@ from transports import bodies
 from transports.dialects.ctxpkg_account.namespaces import NAMESPACES
 from transports.dialects.ctxpkg_account.words import (
     GONE,
-    LATER,
-    MOMENT,
-    STRING,
     answer,
     many,
     member,
     mine,
     moment,
     nothing,
-    shape,
 )
 from transports.guards.windows import counts_still
 from transports.limits import HOUR
 from transports.openapi import body_of, described_by
+from transports.schemas import LATER, MOMENT, STRING, TEXTS, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -47,8 +44,8 @@ _DOMAIN = {
     "verified": {"type": "boolean"},
     "verified_at": LATER,
     "asked_at": MOMENT,
-    "txt": shape(name=STRING, value=STRING),
-    "well_known": shape(url=STRING, content=STRING),
+    "txt": whole(name=STRING, value=STRING),
+    "well_known": whole(url=STRING, content=STRING),
 }
 
 
@@ -68,14 +65,14 @@ def routes() -> list[Route]:
     ]
 
 
-@described_by(mine(answer=many("domains", shape(**_DOMAIN))))
+@described_by(mine(answer=many("domains", whole(**_DOMAIN))))
 async def domains(request: Request) -> Response:
     """List the domains of a namespace that you manage, verified or not."""
     caller, found, namespace = await _there(request)
     return answer({"domains": [_item(one) for one in await found.of(namespace, caller)]})
 
 
-@described_by(mine(body=body_of(NewDomain), status=201, answer=shape(**_DOMAIN)))
+@described_by(mine(body=body_of(NewDomain), status=201, answer=whole(**_DOMAIN)))
 async def ask(request: Request) -> Response:
     """Begin to verify a domain: publish one of the two that the answer says, then check."""
     caller, found, namespace = await _there(request)
@@ -83,9 +80,7 @@ async def ask(request: Request) -> Response:
     return answer(_item(await found.ask(namespace, given.domain, caller)), 201)
 
 
-@described_by(
-    mine(answer=shape(**_DOMAIN, problems={"type": "array", "items": STRING}), needs_body=False)
-)
+@described_by(mine(answer=whole(**_DOMAIN, problems=TEXTS), needs_body=False))
 async def check(request: Request) -> Response:
     """Look whether the domain shows it, in the DNS or on its web server."""
     caller, found, namespace = await _there(request)

@@ -11,19 +11,16 @@ from registry_core.operation import Model
 from transports import bodies
 from transports.dialects.ctxpkg_account.words import (
     ACCOUNT,
-    MOMENT,
-    NULLABLE,
     ROLE,
-    STRING,
     answer,
     manager,
     many,
     member,
     mine,
     moment,
-    shape,
 )
 from transports.openapi import body_of, described_by
+from transports.schemas import MOMENT, NULLABLE, STRING, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
     from registry_core.callers import Caller
 
 NAMESPACES = f"{ACCOUNT}/namespaces"
-_NAMESPACE = shape(namespace=STRING, team=NULLABLE, role=ROLE, created_at=MOMENT)
+_NAMESPACE = whole(namespace=STRING, team=NULLABLE, role=ROLE, created_at=MOMENT)
 
 
 class Claim(Model):

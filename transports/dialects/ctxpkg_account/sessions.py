@@ -35,22 +35,19 @@ from registry_core.signin import LINK_LIFETIME, MAILBOX, MOST_EMAIL, Pass, parse
 from transports import cookies
 from transports.dialects.ctxpkg_account.words import (
     ACCOUNT,
-    MOMENT,
-    NULLABLE,
-    STRING,
     answer,
     handle,
     member,
     mine,
     moment,
     nothing,
-    shape,
 )
 from transports.guards.auth import bearer
 from transports.guards.windows import counts_still
 from transports.headers import SESSION
 from transports.limits import HOUR
 from transports.openapi import Row, described_by
+from transports.schemas import MOMENT, NULLABLE, STRING, TEXTS, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -102,8 +99,8 @@ _ACCOUNT = {
     "email": NULLABLE,
     "created_at": MOMENT,
 }
-_LINK = shape(token={**STRING, "minLength": 1})
-_BEGUN = shape(account=shape(**_ACCOUNT), csrf_token=STRING)
+_LINK = whole(token={**STRING, "minLength": 1})
+_BEGUN = whole(account=whole(**_ACCOUNT), csrf_token=STRING)
 
 _MOST_FIELDS = 10
 
@@ -123,8 +120,8 @@ def routes() -> list[Route]:
 
 @described_by(
     Row(
-        body=shape(email={**STRING, "pattern": MAILBOX, "maxLength": MOST_EMAIL}),
-        answer=shape(sent={"const": True}, message=STRING),
+        body=whole(email={**STRING, "pattern": MAILBOX, "maxLength": MOST_EMAIL}),
+        answer=whole(sent={"const": True}, message=STRING),
         security=[],
     )
 )
@@ -206,7 +203,7 @@ async def sign_out(request: Request) -> Response:
 @described_by(
     mine(
         answer={
-            **shape(**_ACCOUNT, scopes={"type": "array", "items": STRING}),
+            **whole(**_ACCOUNT, scopes=TEXTS),
             "description": "With csrf_token where it is a session that asks.",
         }
     )

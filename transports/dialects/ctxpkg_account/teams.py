@@ -13,9 +13,7 @@ from transports import bodies
 from transports.dialects.ctxpkg_account.words import (
     ACCOUNT,
     GONE,
-    MOMENT,
     ROLE,
-    STRING,
     answer,
     manager,
     many,
@@ -23,9 +21,9 @@ from transports.dialects.ctxpkg_account.words import (
     mine,
     moment,
     nothing,
-    shape,
 )
 from transports.openapi import body_of, described_by
+from transports.schemas import MOMENT, STRING, array, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -47,8 +45,8 @@ _TEAM = {
     "role": ROLE,
     "created_at": MOMENT,
 }
-_MEMBER = shape(handle=STRING, role=ROLE, since=MOMENT)
-_WHOLE = shape(**_TEAM, members={"type": "array", "items": _MEMBER})
+_MEMBER = whole(handle=STRING, role=ROLE, since=MOMENT)
+_WHOLE = whole(**_TEAM, members=array(_MEMBER))
 
 
 class NewTeam(Model):
@@ -76,7 +74,7 @@ def routes() -> list[Route]:
     ]
 
 
-@described_by(mine(answer=many("teams", shape(**_TEAM))))
+@described_by(mine(answer=many("teams", whole(**_TEAM))))
 async def teams(request: Request) -> Response:
     """List the teams that you are in."""
     found = await opened(request.scope).registry.teams.of(await member(request))

@@ -22,19 +22,15 @@ from transports import bodies
 from transports.dialects.ctxpkg_account.words import (
     ACCOUNT,
     GONE,
-    LATER,
-    MOMENT,
-    NULLABLE,
-    STRING,
     answer,
     many,
     member,
     mine,
     moment,
     nothing,
-    shape,
 )
 from transports.openapi import body_of, described_by
+from transports.schemas import LATER, MOMENT, NULLABLE, STRING, whole
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -75,13 +71,13 @@ def routes() -> list[Route]:
     ]
 
 
-@described_by(mine(answer=many("tokens", shape(**_TOKEN))))
+@described_by(mine(answer=many("tokens", whole(**_TOKEN))))
 async def tokens(request: Request) -> Response:
     """List your tokens and sessions that are not revoked, the oldest first."""
     return answer({"tokens": [_item(one) for one in await _active(request, await member(request))]})
 
 
-@described_by(mine(body=body_of(NewToken), status=201, answer=shape(**_TOKEN, token=STRING)))
+@described_by(mine(body=body_of(NewToken), status=201, answer=whole(**_TOKEN, token=STRING)))
 async def create(request: Request) -> Response:
     """Make a token; it is shown this once."""
     registry, caller = opened(request.scope).registry, await member(request, Scope.PUSH)

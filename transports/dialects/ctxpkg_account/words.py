@@ -11,6 +11,7 @@ from registry_core.errors import Forbidden, Unauthenticated
 from transports import refusals
 from transports.guards.auth import bearer
 from transports.openapi import Row
+from transports.schemas import Schema, array, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,21 +23,12 @@ if TYPE_CHECKING:
 
 ACCOUNT = "/api/v1/account"
 
-STRING: dict[str, Any] = {"type": "string"}
-NULLABLE: dict[str, Any] = {"type": ["string", "null"]}
-MOMENT: dict[str, Any] = {"type": "string", "format": "date-time"}
-LATER: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 ROLE: dict[str, Any] = {"enum": ["read", "write", "admin"]}
 
 
-def shape(**properties: Any) -> dict[str, Any]:
-    """Describe an object that has all of these members."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def many(name: str, of: Mapping[str, Any]) -> dict[str, Any]:
+def many(name: str, of: Schema) -> Schema:
     """Describe a list under a name."""
-    return shape(**{name: {"type": "array", "items": of}})
+    return whole(**{name: array(of)})
 
 
 def mine(**more: Any) -> Row:
