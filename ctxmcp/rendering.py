@@ -258,7 +258,8 @@ def _(output: Trusted, marks: Marks) -> Iterator[str]:
     yield f"{output.ref}: {output.verdict}"
     for reason in output.reasons:
         yield f"- {line(reason)}"
-    yield f"checks: {_joined(f'{check} {outcome}' for check, outcome in output.checks.items())}"
+    if output.checks:
+        yield f"checks: {_joined(f'{check} {outcome}' for check, outcome in output.checks.items())}"
     yield f"signer {output.signer or 'none'} ({output.continuity}), sha256 {output.sha256}"
     if output.report is not None:
         yield f"report: {visible(_json(output.report))}"
