@@ -25,9 +25,7 @@ class Trust(Model):
     """The release to judge."""
 
     ref: str = Field(max_length=MOST_REFERENCE, description=REFERENCE)
-    detail: Literal["brief", "full"] = Field(
-        "brief", description="full: every reason, and the report."
-    )
+    detail: Literal["brief", "full"] = Field("brief", description="full adds the report.")
 
 
 class Trusted(Model):
