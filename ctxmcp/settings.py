@@ -14,6 +14,14 @@ A flag of the command line wins over the environment, the environment over the d
     CTXMCP_GITHUB_CLIENT_ID, CTXMCP_GITHUB_CLIENT_SECRET
                           the OAuth application that people sign in with; also
                           CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL of a GitHub of one's own
+    CTXMCP_BUY_URL        where packages are bought; {ns} and {name} stand for the package,
+                          {account} for who asks
+    CTXMCP_WEBHOOK_SECRET signing secret of the webhook by which Stripe tells of payments
+    CTXMCP_SMTP_URL       smtp://USER:PASSWORD@HOST:PORT, starttls://.. or smtps://..: what takes
+                          the mail that people sign in with; with CTXMCP_MAIL_FROM, who writes
+                          it, and CTXMCP_BASE_URL, which its links begin with
+    CTXMCP_DOMAIN_NETWORKS  private networks, such as 10.0.0.0/8, with blanks between, in which
+                          publishers' web servers may be that show whose domain it is
     CTXMCP_HOSTS          NAME=API with blanks between: requests for that host speak one API alone
     CTXMCP_KEY            file of the signing key; default: signing.key in the configuration folder
     CTXMCP_LOG_KEY        file of the log's private key; default: log.key in the data folder
@@ -43,6 +51,8 @@ no limit (`transports.limits` has them with their defaults):
     CTXMCP_AGENTX_PER_MINUTE     requests to agentx's API of one address without a token
     CTXMCP_AGENTX_ACCOUNT_PER_MINUTE   of one account
     CTXMCP_AGENTX_PUBLISHES_PER_HOUR   releases of one account through it
+    CTXMCP_LINKS_PER_HOUR        links for signing in by mail that one address has sent
+    CTXMCP_LINKS_PER_MAIL_PER_HOUR   of them, those to one mailbox
     CTXMCP_PATCHCAT_RUNS_PER_DAY runs of one contributor's tools that count, of one address
     CTXMCP_TIMEOUT               seconds until an answer begins
     CTXMCP_BODY_SECONDS          seconds that a trickling body is waited for
@@ -56,16 +66,20 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from platformdirs import user_config_path, user_data_path, user_state_path
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
+from registry_core.stripe import Shop
 from transports.limits import Limits
 
 APP = "ctxmcp"
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,24 @@ class GitHub:
 
 
 @dataclass(frozen=True, slots=True)
+class Smtp:
+    """A server that takes mail."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: bool
+    """From the first byte on."""
+    starttls: bool
+    sender: str
+
+    def __repr__(self) -> str:
+        """Leave the password out of every log."""
+        return f"Smtp(host={self.host!r}, port={self.port!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the program was told."""
 
@@ -116,7 +148,11 @@ class Settings:
     """What the registry lets in."""
     model: Model | None = None
     github: GitHub | None = None
+    smtp: Smtp | None = None
+    domain_networks: tuple[Network, ...] = ()
+    """Where a publisher's web server may be, beside what everybody reaches."""
     hosts: str = ""
+    shop: Shop = Shop()  # noqa: RUF009 - frozen
     registry: str = ""
     token: str = ""
     log_key: Path | None = None
@@ -200,7 +236,10 @@ def read(
         search=_engine(environment.get("CTXMCP_SEARCH") or "hybrid"),
         model=_model(environment),
         github=_github(environment),
+        smtp=_smtp(environment),
+        domain_networks=_networks(environment.get("CTXMCP_DOMAIN_NETWORKS", "")),
         hosts=environment.get("CTXMCP_HOSTS", ""),
+        shop=_shop(environment),
         policy_file=_path(environment.get("CTXMCP_POLICY", "")),
         log_key=_path(environment.get("CTXMCP_LOG_KEY", "")),
         log_origin=environment.get("CTXMCP_LOG_ORIGIN", ""),
@@ -263,6 +302,46 @@ def _github(environment: Mapping[str, str]) -> GitHub | None:
     return told
 
 
+def _shop(environment: Mapping[str, str]) -> Shop:
+    url = environment.get("CTXMCP_BUY_URL", "")
+    if url and not url.startswith(("http://", "https://")):
+        raise Invalid("CTXMCP_BUY_URL is no address", hint="Such as https://x.example/{ns}/{name}")
+    return Shop(url, environment.get("CTXMCP_WEBHOOK_SECRET", ""))
+
+
+_MAIL_PORTS = {"smtp": 25, "starttls": 587, "smtps": 465}
+
+
+def _smtp(environment: Mapping[str, str]) -> Smtp | None:
+    """Read what takes mail. Raises Invalid for what cannot be meant."""
+    text, sender = environment.get("CTXMCP_SMTP_URL", ""), environment.get("CTXMCP_MAIL_FROM", "")
+    if not text:
+        return None
+    if not sender or not environment.get("CTXMCP_BASE_URL"):
+        raise Invalid("CTXMCP_SMTP_URL needs CTXMCP_MAIL_FROM and CTXMCP_BASE_URL")
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    if url.scheme not in _MAIL_PORTS or not url.hostname:
+        raise Invalid(
+            "CTXMCP_SMTP_URL is no address of a mail server",
+            hint="Such as smtp://127.0.0.1:25 or starttls://USER:PASSWORD@mail.example:587.",
+        )
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    tls, starttls = url.scheme == "smtps", url.scheme == "starttls"
+    port = port or _MAIL_PORTS[url.scheme]
+    return Smtp(url.hostname, port, user, password, tls, starttls, sender)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(one) for one in text.split())
+    except ValueError as error:
+        raise Invalid(f"CTXMCP_DOMAIN_NETWORKS: {error}", hint="Such as 10.0.0.0/8.") from None
+
+
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
@@ -287,6 +366,8 @@ _LIMITS = {
     "CTXMCP_AGENTX_PER_MINUTE": "agentx_per_minute",
     "CTXMCP_AGENTX_ACCOUNT_PER_MINUTE": "agentx_account_per_minute",
     "CTXMCP_AGENTX_PUBLISHES_PER_HOUR": "agentx_publishes_per_hour",
+    "CTXMCP_LINKS_PER_HOUR": "links_per_hour",
+    "CTXMCP_LINKS_PER_MAIL_PER_HOUR": "links_per_mail_per_hour",
     "CTXMCP_PATCHCAT_RUNS_PER_DAY": "patchcat_runs_per_day",
     "CTXMCP_TIMEOUT": "timeout",
     "CTXMCP_BODY_SECONDS": "body_seconds",

@@ -14,6 +14,7 @@ from ctxmcp import note_keys
 from registry_core import trust
 from registry_core.accounts import Accounts
 from registry_core.database import Database
+from registry_core.domains import Domains
 from registry_core.errors import Invalid
 from registry_core.events.journal import Journal
 from registry_core.events.recorder import Recorder
@@ -31,6 +32,7 @@ from registry_core.packages.toolbox import Toolbox
 from registry_core.packages.trends import Trends
 from registry_core.packages.uses import Uses
 from registry_core.proposals import Proposals
+from registry_core.purchases import Purchases
 from registry_core.reader import Reader
 from registry_core.registry import Registry
 from registry_core.search.deferred import Deferred
@@ -51,7 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ctxmcp.github import GitHubAccounts
-    from ctxmcp.settings import GitHub, Model, Settings
+    from ctxmcp.mail import Mailbox
+    from ctxmcp.settings import GitHub, Model, Settings, Smtp
+    from registry_core.domains import Lookup
     from registry_core.search import SearchIndex
 
 _log = logging.getLogger(__name__)
@@ -87,11 +91,13 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             uses=uses,
             toolbox=toolbox,
             proposals=Proposals(journal, toolbox),
+            purchases=Purchases(journal, settings.shop),
             popular=Popular(journal, policy.names),
             advisories=Advisories(journal, trust.weigh),
             rescans=Rescans(journal, trust.weigh),
             keychains=Keychains(journal, packages),
             accounts=accounts,
+            domains=Domains(journal, partial(_internet, settings)),
             teams=Teams(journal),
             tokens=tokens,
             sign_in=SignIn(journal, accounts, tokens, _github(settings.github, stack)),
@@ -107,6 +113,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             transparency=_transparency(journal, settings),
             clock=_now,
             policy=policy,
+            post=_post(settings.smtp),
             reader=_reader(settings.model, stack),
             base_url=settings.base_url,
         )
@@ -141,6 +148,20 @@ def _github(told: GitHub | None, stack: AsyncExitStack) -> GitHubAccounts | None
     provider = GitHubAccounts(told)
     stack.push_async_callback(provider.close)
     return provider
+
+
+def _post(told: Smtp | None) -> Mailbox | None:
+    if told is None:
+        return None
+    from ctxmcp.mail import Mailbox  # noqa: PLC0415 - for who has a mail server
+
+    return Mailbox(told)
+
+
+def _internet(settings: Settings) -> Lookup:
+    from ctxmcp.domains import Internet  # noqa: PLC0415 - brings an HTTP client and the DNS
+
+    return Internet(settings.domain_networks)
 
 
 def _reader(told: Model | None, stack: AsyncExitStack) -> Reader | None:

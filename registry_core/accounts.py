@@ -22,14 +22,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
 from registry_core.callers import Scope
 from registry_core.errors import Conflict, Forbidden, InvalidName, NotFound, Unauthenticated
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import RESERVED_NAMESPACES, parse_namespace, shown
-from registry_core.schema import accounts, identities, namespaces, packages, team_members, teams
+from registry_core.schema import (
+    accounts,
+    domains,
+    identities,
+    namespaces,
+    packages,
+    team_members,
+    teams,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -43,7 +51,7 @@ _PUBLIC = select(
 )
 
 MOST_NAMESPACES = 10
-"""Namespaces that one account may own, at most."""
+"""Namespaces that one account or team may own, at most."""
 
 _LONGEST_HANDLE = 28
 """Characters of a handle that leave room for a number."""
@@ -71,6 +79,7 @@ class Identity:
     avatar_url: str = ""
     bio: str = ""
     website: str = ""
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,16 @@ class Member:
     handle: str
     role: Role
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A namespace that an account may do something in: by itself, or as a member of its owner."""
+
+    namespace: str
+    team: str | None
+    role: Role
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +200,20 @@ class Accounts:
     async def give(self, namespace: str, handle: str, by: Caller) -> None:
         """Make an account or a team the owner of a namespace; the registry's owner may.
 
-        It is a leaf of the log, so that nobody loses a namespace unnoticed.
+        An account may make a team, of which it is an admin, the owner of what is its own. It is a
+        leaf of the log, so that nobody loses a namespace unnoticed.
         """
-        _refuse_others(by)
 
         async def work(connection: AsyncConnection) -> None:
-            await claim(self._journal, connection, namespace, by)
+            if by.owner:
+                await claim(self._journal, connection, namespace, by)
+            else:
+                await _refuse_to_give(connection, namespace, handle, by)
             owner = await _owner(connection, handle)
             await connection.execute(
                 update(namespaces).where(namespaces.c.name == namespace).values(owner)
             )
+            await connection.execute(delete(domains).where(domains.c.namespace == namespace))
             hidden = await is_hidden(connection, namespace)
             draft = Draft(
                 EventKind.NAMESPACE_GIVEN,
@@ -203,24 +226,52 @@ class Accounts:
 
         await self._journal.write(work)
 
-    async def claim(self, namespace: str, by: Caller) -> None:
-        """Make a namespace that nobody has the caller's own. Raises Conflict where one has."""
+    async def claim(self, namespace: str, by: Caller, *, team: str = "") -> None:
+        """Make a namespace that nobody has the caller's own, or that of a team he is an admin of.
+
+        Raises Conflict where somebody has it.
+        """
         account_id = _account_of(by)
 
         async def work(connection: AsyncConnection) -> None:
             refuse_reserved(namespace)
+            owner = {"account_id": account_id}
+            if team:
+                owner = {"team_id": await _team(connection, team)}
+                await _refuse_who_is_no_admin(connection, owner["team_id"], by)
             owned = await connection.execute(
-                select(func.count())
-                .select_from(namespaces)
-                .where(namespaces.c.account_id == account_id)
+                select(func.count()).select_from(namespaces).filter_by(**owner)
             )
             if owned.scalar_one() >= MOST_NAMESPACES:
-                raise Conflict(f"an account owns {MOST_NAMESPACES} namespaces at most")
+                raise Conflict(f"an account or a team owns {MOST_NAMESPACES} namespaces at most")
             if await _is_taken(connection, namespace):
                 raise Conflict(f"@{namespace} has an owner", hint="Choose another.")
-            await self._found(connection, namespace, {"account_id": account_id}, by.name)
+            await self._found(connection, namespace, owner, by.name)
 
         await self._journal.write(work)
+
+    async def holdings(self, caller: Caller) -> list[Holding]:
+        """Return the namespaces that the caller's account may do something in, by name."""
+        statement = (
+            select(
+                namespaces.c.name,
+                namespaces.c.created_at,
+                teams.c.handle,
+                func.coalesce(team_members.c.role, Role.ADMIN.value).label("role"),
+            )
+            .outerjoin(teams, teams.c.id == namespaces.c.team_id)
+            .outerjoin(team_members, team_members.c.team_id == teams.c.id)
+            .where(
+                or_(
+                    namespaces.c.account_id == caller.account,
+                    team_members.c.account_id == caller.account,
+                )
+            )
+            .order_by(namespaces.c.name)
+        )
+        async with self._journal.database.read() as connection:
+            rows = await connection.execute(statement)
+            return [Holding(row.name, row.handle, Role(row.role), row.created_at) for row in rows]
 
     async def make_team(
         self, handle: str, display_name: str, by: Caller, *, description: str = ""
@@ -277,7 +328,7 @@ class Accounts:
     async def _make(self, connection: AsyncConnection, identity: Identity) -> Account:
         handle = await _free_handle(connection, identity.handle)
         account_id, now = secrets.token_hex(8), self._journal.now()
-        row = {"id": account_id, "handle": handle, "created_at": now}
+        row = {"id": account_id, "handle": handle, "email": identity.email, "created_at": now}
         await connection.execute(insert(accounts).values(row | _told(identity, handle)))
         await connection.execute(
             insert(identities).values(
@@ -405,6 +456,17 @@ async def _refuse_who_is_no_admin(connection: AsyncConnection, team_id: str, by:
     )
     if found.scalar_one_or_none() != Role.ADMIN.value:
         raise Forbidden("only an admin of the team may do that")
+
+
+async def _refuse_to_give(
+    connection: AsyncConnection, namespace: str, handle: str, by: Caller
+) -> None:
+    own = select(namespaces.c.name).where(
+        namespaces.c.name == namespace, namespaces.c.account_id == _account_of(by)
+    )
+    if (await connection.execute(own)).one_or_none() is None:
+        raise Forbidden(f"only the account that owns @{namespace} may give it to a team")
+    await _refuse_who_is_no_admin(connection, await _team(connection, handle), by)
 
 
 async def _has_admin(connection: AsyncConnection, team_id: str) -> bool:

@@ -33,6 +33,7 @@ from registry_core.names import PackageName, Reference, Version
 from registry_core.packages import State
 from registry_core.packages.advisories import subject_matter
 from registry_core.packages.auditing import Inventory
+from registry_core.packages.store import price_of
 from registry_core.publish import columns, listing
 from registry_core.search import auditing as searching
 from registry_core.verification import Binding, Report, prove
@@ -40,6 +41,7 @@ from registry_core.verification import Binding, Report, prove
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from registry_core.packages import Price
     from registry_core.packages.advisories import Advisory
     from registry_core.packages.auditing import Recorded, Said
     from registry_core.registry import Registry
@@ -204,6 +206,8 @@ class _Walk:
         there = (package.deprecated, package.replacement)
         if there != said.deprecated:
             problems.append("is deprecated, or not, in another way than its leaves say")
+        if package.price != said.price:
+            problems.append(f"costs {package.price}, its leaves say {said.price}")
         if package.private is not said.private:
             problems.append(f"is {package.visibility}, and its leaves say otherwise")
         numbers = {r.id: str(r.version) for r in (*package.releases, *package.withheld)}
@@ -307,20 +311,24 @@ class _Package:
     deprecated: tuple[str | None, str | None]
     private: bool
     channels: Mapping[str, str]
+    price: Price | None
 
 
 def _package_says(whole: Sequence[Said], rest: Sequence[Said]) -> _Package:
     # Whether it was private when it came is told by whether its first leaf is sealed.
     private = bool(rest and rest[0].leaf.statement)
     deprecated: tuple[str | None, str | None] = (None, None)
+    price: Price | None = None
     for kind, said in _sayings(whole):
         if kind is EventKind.VISIBILITY_CHANGED:
             private = said.get("visibility") == Visibility.PRIVATE
         if kind is EventKind.PACKAGE_DEPRECATED:
             deprecated = said.get("reason"), said.get("replacement")
+        if kind is EventKind.PRICE_CHANGED:
+            price = price_of(said.get("amount_cents"), said.get("currency"))
     moved = [said for kind, said in _sayings(rest) if kind is EventKind.CHANNEL_MOVED]
     channels = {str(said.get("channel")): str(said.get("version")) for said in moved}
-    return _Package(deprecated, private, channels)
+    return _Package(deprecated, private, channels, price)
 
 
 def _against_leaves(recorded: Recorded) -> Iterator[str]:

@@ -2,22 +2,22 @@
 
 SQLAlchemy puts the parameters of each row together anew, which costs several times what inserting
 the row does. Here that is done once for each dialect: the text, the order of the parameters, and
-what their types make of a value.
+what their types make of a value. Values are made ready a column at a time.
 """
 
 from __future__ import annotations
 
-from operator import itemgetter
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Dialect, Insert
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     Row = Sequence[Any]
-    Prepared = tuple[str, Callable[[Row], Any]]
+    Prepared = tuple[str, Callable[[Sequence[Row]], list[Any]]]
 
 
 class Bulk:
@@ -36,25 +36,29 @@ class Bulk:
         if name not in self._prepared:
             self._prepared[name] = self._prepare(connection.dialect)
         text, parameters = self._prepared[name]
-        await connection.exec_driver_sql(text, [parameters(row) for row in rows])
+        await connection.exec_driver_sql(text, parameters(rows))
 
     def _prepare(self, dialect: Dialect) -> Prepared:
         compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)
         fixed = {k: v for k, v in compiled.params.items() if k not in self._names}
-        names = [*self._names, *fixed]
-        made = [
-            (at, process)
-            for at, name in enumerate(names)
+        made = {
+            name: process
+            for name in compiled.params
             if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-        ]
+        }
 
-        def values(row: Row) -> list[Any]:
-            found = [*row, *fixed.values()]
-            for at, process in made:
-                found[at] = process(found[at])
-            return found
+        def columns(rows: Sequence[Row]) -> dict[str, Iterable[Any]]:
+            found = dict(zip(self._names, zip(*rows, strict=True), strict=True))
+            found |= {name: repeat(value, len(rows)) for name, value in fixed.items()}
+            return found | {name: [*map(made[name], found[name])] for name in made}
 
-        if compiled.positiontup is None:
-            return compiled.string, lambda row: dict(zip(names, values(row), strict=True))
-        order = itemgetter(*map(names.index, compiled.positiontup))
-        return compiled.string, lambda row: order(values(row))
+        def by_name(rows: Sequence[Row]) -> list[Any]:
+            found = columns(rows)
+            return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+
+        def by_place(rows: Sequence[Row]) -> list[Any]:
+            found = columns(rows)
+            return list(zip(*(found[name] for name in order), strict=True))
+
+        order = compiled.positiontup
+        return compiled.string, by_place if order else by_name

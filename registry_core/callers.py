@@ -89,9 +89,9 @@ class Caller:
     """One asker. `namespaces` are the ones its package scopes apply to; an owner has all of them.
 
     In those of `pushes` it has the scope `push` and what that includes, in those of `reads` the
-    scope `read` and no other. `account` is the id of the account
-    that it acts for, if it does. `workspaces` are the ones it may work in, None for any;
-    `workspace` and `channel` are where this request takes place.
+    scope `read` and no other. `account` is the id of the account that it acts for, if it does;
+    `only` the one namespace that its token is for, if it is. `workspaces` are the ones it may work
+    in, None for any; `workspace` and `channel` are where this request takes place.
     """
 
     name: str
@@ -102,6 +102,7 @@ class Caller:
     owner: bool = False
     token_id: str | None = None
     account: str | None = None
+    only: str | None = None
     workspaces: frozenset[str] | None = None
     workspace: str = DEFAULT_WORKSPACE
     channel: str = DEFAULT_CHANNEL

@@ -61,6 +61,8 @@ class Database:
         self._readers = readers
         self._writers = writers
         self._file = file
+        self._changes: int | None = None
+        self._looked = False
         self._durably = writers.execution_options(durable=True)
         self.committed: Callable[[bool], None] = _nothing
         """Called after each commit, on PostgreSQL each try, with whether all in it was quiet."""
@@ -90,16 +92,21 @@ class Database:
         return self._writers.dialect.name == "sqlite"
 
     def changes(self) -> int | None:
-        """Return a number that is another one after every commit, whichever process made it.
+        """Return a number that is another one after every commit.
 
-        Asking costs a hundredth of what a query does. None where only a query could tell.
+        It holds for one turn of the event loop: many who ask at once look at the file once, at a
+        hundredth of what a query costs. None where only a query could tell.
         """
         if self._file is None:
             return None
-        try:
-            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.OperationalError:  # somebody holds the file: nobody waits for that here
-            return None
+        if not self._looked:
+            self._looked = True
+            self._changes = _data_version(self._file)
+            asyncio.get_running_loop().call_soon(self._look_again)
+        return self._changes
+
+    def _look_again(self) -> None:
+        self._looked = False
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -218,6 +225,13 @@ class Database:
 
 def _nothing(quiet: bool) -> None:  # noqa: FBT001 - as it is called
     """Do nothing after a commit: nobody has asked to be told."""
+
+
+def _data_version(file: sqlite3.Connection) -> int | None:
+    try:
+        return int(file.execute("PRAGMA data_version").fetchone()[0])
+    except sqlite3.OperationalError:  # somebody holds the file: nobody waits for that here
+        return None
 
 
 def _settle(waiting: _Waiting) -> None:

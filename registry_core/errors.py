@@ -17,6 +17,7 @@
      +-- Unauthenticated         no token, or one that is unknown or revoked
      |    +-- Expired            a token or a sign-in that was good once, and is not any more
      +-- Forbidden               known, and not allowed to do this
+     |    +-- PaymentRequired    for whoever has bought it; carries where that is done
      +-- Conflict                it exists already, or exists differently
      |    +-- DependencyConflict two packages ask for versions that exclude each other
      |    +-- DependencyCycle    a package depends on itself through others
@@ -175,6 +176,17 @@ class Forbidden(RegistryError):
     """Known, and not allowed to do this."""
 
     code = "forbidden"
+
+
+class PaymentRequired(Forbidden):
+    """For whoever has bought it; `buy_url` is where that is done, if somewhere."""
+
+    code = "payment_required"
+    buy_url = ""
+
+    def __init__(self, message: str, *, buy_url: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.buy_url = buy_url
 
 
 class Conflict(RegistryError):

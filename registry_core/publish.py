@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry_core import keys
+from registry_core import keys, quality
 from registry_core.errors import Internal, Rejected, TooLarge
 from registry_core.formats import MAX_ARTIFACT, Candidate, Visibility, ctxpkg
 from registry_core.keys import Signing
@@ -232,6 +232,7 @@ def columns(candidate: Candidate) -> dict[str, Any]:
         "category": candidate.category,
         "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
         "powers": {name: value for name, value in asdict(candidate.powers).items() if value},
+        **asdict(quality.cost(candidate)),
     }
 
 
@@ -244,23 +245,13 @@ def _body(candidate: Candidate) -> str:
     """Join what search reads: the readme first, then every other text, until there is enough."""
     parts, length = [candidate.readme], len(candidate.readme)
     texts = (file.text for file in candidate.files)
-    for text in (*texts, *_facts(candidate)):
+    for text in (*texts, *quality.facts(candidate)):
         if length > MAX_BODY:
             break
         if text and text != candidate.readme:
             parts.append(text)
             length += len(text)
     return "\n".join(parts)
-
-
-def _facts(candidate: Candidate) -> list[str]:
-    knowledge = candidate.content.get("knowledge")
-    facts = knowledge.get("facts") if isinstance(knowledge, dict) else None
-    return [
-        f"{fact.get('key', '')}: {fact.get('value', '')}"
-        for fact in (facts if isinstance(facts, list) else [])
-        if isinstance(fact, dict)
-    ]
 
 
 def _storable(text: str, limit: int) -> str:

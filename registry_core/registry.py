@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_core.accounts import Accounts
+    from registry_core.domains import Domains
     from registry_core.events.journal import Journal
     from registry_core.events.recorder import Recorder
     from registry_core.events.search import EventIndex
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     from registry_core.packages.trends import Trends
     from registry_core.packages.uses import Uses
     from registry_core.proposals import Proposals
+    from registry_core.purchases import Purchases
     from registry_core.reader import Reader
     from registry_core.search import SearchIndex
     from registry_core.search.indexer import Indexer
     from registry_core.sessions import Sessions
-    from registry_core.signin import SignIn
+    from registry_core.signin import Post, SignIn
     from registry_core.storage import Blobs
     from registry_core.teams import Teams
     from registry_core.tokens import Tokens
@@ -52,11 +54,13 @@ class Registry:
     uses: Uses
     toolbox: Toolbox
     proposals: Proposals
+    purchases: Purchases
     popular: Popular
     advisories: Advisories
     rescans: Rescans
     keychains: Keychains
     accounts: Accounts
+    domains: Domains
     teams: Teams
     tokens: Tokens
     sign_in: SignIn
@@ -71,6 +75,8 @@ class Registry:
     summaries: Summaries
     transparency: Log
     clock: Callable[[], datetime]
+    post: Post | None = None
+    """What takes mail; None where no server is set that does."""
     reader: Reader | None = None
     """Who reads what packages mean; None where no model is set."""
     policy: Policy = field(default_factory=Policy)

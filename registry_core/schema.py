@@ -100,10 +100,11 @@ team_members = Table(
 sign_ins = Table(
     "sign_ins",
     metadata,
-    Column("digest", String(64), primary_key=True),  # of the state
+    Column("digest", String(64), primary_key=True),  # of the state, or of a link's secret
     Column("purpose", String(16), nullable=False),
-    Column("redirect_uri", Text, nullable=False),
-    Column("then_to", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False, default=""),
+    Column("then_to", Text, nullable=False, default=""),
+    Column("email", String(254)),  # where a link was sent; null: at a provider
     Column("expires_at", Moment, nullable=False, index=True),
     Column("used_at", Moment),
 )
@@ -115,6 +116,16 @@ namespaces = Table(
     Column("created_at", Moment, nullable=False),
     Column("account_id", ForeignKey("accounts.id"), index=True),  # its owner; or
     Column("team_id", ForeignKey("teams.id"), index=True),  # the team; neither: the registry's
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    Column("namespace", ForeignKey("namespaces.name"), primary_key=True),
+    Column("domain", String(253), primary_key=True),
+    Column("challenge", String(32), nullable=False),  # what it has to show
+    Column("asked_at", Moment, nullable=False),
+    Column("verified_at", Moment),
 )
 
 tokens = Table(
@@ -163,6 +174,8 @@ packages = Table(
     Column("channels", JSON, nullable=False, default=dict),  # name -> release id
     Column("deprecated", Text),  # why; null: it is not
     Column("replacement", String(100)),
+    Column("price_cents", Integer),  # null: it is free
+    Column("currency", String(3)),
     UniqueConstraint("namespace", "name"),
 )
 
@@ -194,6 +207,8 @@ releases = Table(
     Column("category", String(32), nullable=False),
     Column("dependencies", JSON, nullable=False),
     Column("powers", JSON, nullable=False),
+    Column("source_tokens", Integer),  # of all that is in it; null: it is nothing to read
+    Column("distilled_tokens", Integer),  # of what an agent reads of it at first
     Column("outcome", String(8), nullable=False),  # passed or warned, of the report
     Column("position", Integer, nullable=False),  # the id of the event of its publishing
     Column("published_at", Moment, nullable=False),
@@ -229,6 +244,28 @@ release_details = Table(
     Column("body", Text, nullable=False),  # what search reads, bounded
     Column("report", JSON, nullable=False),  # the newest
     Column("rules", String(64), nullable=False, index=True),  # the rule sets it went by
+)
+
+purchases = Table(
+    "purchases",
+    metadata,
+    Column("payment", String(255), primary_key=True),  # as who takes the money calls it
+    Column("package_id", ForeignKey("packages.id"), nullable=False, index=True),
+    Column("namespace", ForeignKey("namespaces.name")),  # whoever reads in it has bought it; or
+    Column("email", String(254)),  # the namespace of the account with this address
+    Column("amount_cents", Integer, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("bought_at", Moment, nullable=False),
+    Column("refunded_at", Moment),
+)
+
+payment_events = Table(
+    "payment_events",  # each is heeded once
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("payment", String(255), nullable=False, index=True),
+    Column("outcome", String(8), nullable=False),
+    Column("at", Moment, nullable=False),
 )
 
 usage = Table(

@@ -1,9 +1,12 @@
-"""Signing in at a provider: an attempt is begun, comes back once with a code, and ends in a token.
+"""Signing in, at a provider or by mail: an attempt is begun, comes back once, ends in a token.
 
     begin     a state (the client's own or a new one), kept as a digest with where the provider is
               to send the code; PKCE's verifier is an HMAC of the state, so it is stored nowhere
     finish    the state is used up, whoever brought it; the provider is asked whose code it is; the
               account is found or made, and a token is minted for it
+
+By mail there is no provider: `begin_by_mail` makes the secret of a link, which is kept as a digest
+as well, and whoever brings it back to `finish_by_mail` reads the mail of that address.
 
 A state that is unknown, used, older than `LIFETIME`, or of another API is refused in the same
 words. Only where the provider did not answer may the same state be tried again.
@@ -24,24 +27,36 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from registry_core.accounts import Identity
 from registry_core.callers import Caller, Scope
 from registry_core.errors import Expired, Invalid, NotFound, Unavailable
+from registry_core.names import shown
 from registry_core.schema import sign_ins
 from registry_core.tokens import Grant
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from registry_core.accounts import Account, Accounts, Identity
+    from registry_core.accounts import Account, Accounts
     from registry_core.events.journal import Journal
     from registry_core.tokens import Tokens
 
 LIFETIME = timedelta(minutes=10)
 """How long somebody may take to sign in at the provider."""
 
+LINK_LIFETIME = timedelta(minutes=30)
+"""How long a link in a mail is good, which may be long on its way."""
+
 _STATE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _MOST_ADDRESS = 500
+
+MAILBOX = (
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+)
+"""What the address of a mailbox looks like: as HTML's <input type=email> has it."""
+MOST_EMAIL = 254
 
 
 class Provider(Protocol):
@@ -56,6 +71,13 @@ class Provider(Protocol):
 
     async def identify(self, code: str, *, redirect_uri: str, verifier: str) -> Identity:
         """Say whose code it is. Raises Unauthenticated, Unavailable."""
+
+
+class Post(Protocol):
+    """What takes mail."""
+
+    async def send(self, to: str, subject: str, text: str) -> None:
+        """Send a mail, or note that nobody has this address. Raises Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +126,8 @@ class SignIn:
         state = state or secrets.token_hex(16)
         if not _STATE.fullmatch(state):
             raise Invalid("state has to be 16 to 128 of A-Z a-z 0-9 _ -")
-        now = self._journal.now()
-        row = {
-            "digest": _digest(state),
-            "purpose": what.purpose,
-            "redirect_uri": redirect_uri,
-            "then_to": then_to,
-            "expires_at": now + LIFETIME,
-        }
-
-        async def work(connection: AsyncConnection) -> None:
-            old = sign_ins.c.expires_at < now - LIFETIME
-            await connection.execute(delete(sign_ins).where(old))
-            await connection.execute(insert(sign_ins).values(row))
-
         try:
-            await self._journal.database.write(work)
+            await self._keep(what, state, LIFETIME, redirect_uri=redirect_uri, then_to=then_to)
         except IntegrityError:
             raise Invalid("this state was used before", hint="Begin again with another.") from None
         challenge = _base64(hashlib.sha256(_verifier(provider, state).encode()).digest())
@@ -142,6 +150,21 @@ class SignIn:
         except Unavailable:
             await self._mark(state, None)
             raise
+        return await self._let_in(what, identity, attempt.then_to)
+
+    async def begin_by_mail(self, what: Pass, email: str) -> str:
+        """Begin an attempt of whoever reads the mail of an address; return the link's secret."""
+        secret = secrets.token_urlsafe(32)
+        await self._keep(what, secret, LINK_LIFETIME, email=email)
+        return secret
+
+    async def finish_by_mail(self, what: Pass, secret: str) -> SignedIn:
+        """End such an attempt. Raises Expired, and Unauthenticated for a disabled account."""
+        email: str = (await self._used(what, secret)).email
+        identity = Identity("email", email, email.partition("@")[0], email=email)
+        return await self._let_in(what, identity)
+
+    async def _let_in(self, what: Pass, identity: Identity, then_to: str = "") -> SignedIn:
         account = await self._accounts.known(identity)
         grant = Grant(
             label=f"{what.purpose} sign-in",
@@ -152,7 +175,7 @@ class SignIn:
         )
         by = Caller(name=f"account:{account.handle}", account=account.id)
         text, _ = await self._tokens.mint(grant, by)
-        return SignedIn(account, identity, text, attempt.then_to)
+        return SignedIn(account, identity, text, then_to)
 
     def _configured(self) -> Provider:
         if self._provider is None:
@@ -161,6 +184,19 @@ class SignIn:
                 hint="Whoever runs the registry sets CTXMCP_GITHUB_CLIENT_ID and its secret.",
             )
         return self._provider
+
+    async def _keep(
+        self, what: Pass, secret: str, lifetime: timedelta, **about: str | None
+    ) -> None:
+        now = self._journal.now()
+        row = {"digest": _digest(secret), "purpose": what.purpose, "expires_at": now + lifetime}
+
+        async def work(connection: AsyncConnection) -> None:
+            old = sign_ins.c.expires_at < now - LIFETIME
+            await connection.execute(delete(sign_ins).where(old))
+            await connection.execute(insert(sign_ins).values(row | about))
+
+        await self._journal.database.write(work)
 
     async def _used(self, what: Pass, state: str) -> Any:
         now = self._journal.now()
@@ -190,6 +226,14 @@ class SignIn:
             await connection.execute(update(sign_ins).where(mine).values(used_at=used_at))
 
         await self._journal.database.write(work)
+
+
+def parse_email(text: str) -> str:
+    """Read the address of a mailbox, in lower case. Raises Invalid."""
+    email = text.strip().lower()
+    if len(email) > MOST_EMAIL or not re.fullmatch(MAILBOX, email):
+        raise Invalid(f"{shown(text)} is no mail address", hint="Write it as name@example.com.")
+    return email
 
 
 def is_loopback(address: str) -> bool:

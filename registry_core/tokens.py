@@ -5,6 +5,7 @@
     lctx_t_<43 characters>   the team server's scopes, in some workspaces or in any
     agentx_, patchcat_, sk_  an account's, in all namespaces that it publishes in, or in one: a
                              foreign client is given the prefix that it knows
+    ctxs_                    the same in a browser's cookie: a session
 
 The characters are 256 bits from the system's randomness in base64url. Looking one up is an
 indexed search for its SHA-256, so neither the database nor its timing holds anything of the token
@@ -57,8 +58,8 @@ MOST_SIGNED_IN = 20
 MOST_FOUND = 10_000
 """Tokens that are kept as found, at most."""
 
-BRANDS = ("agentx", "patchcat", "sk")
-"""What foreign clients know tokens by."""
+BRANDS = ("agentx", "patchcat", "sk", "ctxs")
+"""What foreign clients know tokens by, and sessions of browsers."""
 
 _TOKEN = re.compile(rf"(?:ctx[pr]|lctx_t|{'|'.join(BRANDS)})_[A-Za-z0-9_-]{{16,128}}")
 
@@ -259,6 +260,7 @@ def _caller(row: Any, reached: Reach) -> Caller:
         reads=reached.reads & only,
         token_id=row.id,
         account=row.account_id,
+        only=row.namespace,
         workspaces=None if row.workspaces is None else frozenset(row.workspaces),
     )
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
+from transports.headers import sent, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -134,19 +135,18 @@ class Access:
             self.local_owner
             and client is not None
             and is_loopback(client[0])
-            and _says_loopback(scope["headers"])
+            and not any(map(_is_forwarding, sent(scope)))
+            and _says_loopback(scope)
         )
 
 
-def _says_loopback(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    hosts = []
-    for name, value in headers:
-        if name == b"host":
-            hosts.append(read_name(value.decode("latin-1")))
-        elif name == b"origin":
-            hosts.append(read_origin(value.decode("latin-1")))
-        elif name in _FORWARDED or name.startswith(b"x-forwarded-"):
-            return False
+def _is_forwarding(name: bytes) -> bool:
+    return name in _FORWARDED or name.startswith(b"x-forwarded-")
+
+
+def _says_loopback(scope: Scope) -> bool:
+    hosts = [read_name(text) for text in words(scope, b"host")]
+    hosts += [read_origin(text) for text in words(scope, b"origin")]
     return bool(hosts) and all(host is not None and host.loopback for host in hosts)
 
 

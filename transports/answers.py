@@ -28,7 +28,7 @@ from starlette.responses import Response
 
 from registry_core.errors import RegistryError
 from registry_core.events.feed import POLL
-from registry_core.events.kinds import CHANGES
+from registry_core.events.kinds import CHANGES, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -46,6 +46,9 @@ EVERYTHING = "*"
 _OVERHEAD = 1024
 """Bytes counted for an answer beside its body: keys, headers, objects."""
 
+
+_EVICTING = CHANGES | {EventKind.PACKAGE_REFUNDED}
+"""Kinds after which somebody may be answered otherwise."""
 
 _log = logging.getLogger(__name__)
 
@@ -201,7 +204,7 @@ class Answers:
             commits, head = self._journal.feed.commits, await self._journal.log.head()
             # Calls fill the log, and changes are few: only these are read.
             while self._position < head:
-                changes = await self._journal.log.since(self._position, kinds=CHANGES)
+                changes = await self._journal.log.since(self._position, kinds=_EVICTING)
                 for change in changes:
                     self._apply(change)
                 self._position = changes[-1].id if changes else head

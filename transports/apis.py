@@ -16,6 +16,7 @@ away refuses by the `refuse` of the API that the path belongs to, as an endpoint
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from registry_core.errors import Invalid
 from registry_core.names import shown
 from transports import openapi, refusals
 from transports.access import read_name
+from transports.headers import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,6 +47,9 @@ _API = "ctxmcp.api"
 _MOUNTED = "ctxmcp.mounted"
 _SLASHES = re.compile("/{2,}")
 T = TypeVar("T")
+
+MOST_FOUND, SHORT = 1024, 128
+"""Paths whose API is remembered, and the characters of the longest one."""
 
 _DEEPEST = 3
 """Segments of a path by which a route is looked up; what is behind them, its pattern tells."""
@@ -104,6 +109,7 @@ class Addressing:
             for route in filter(_is_described, api.routes):
                 if head := _head(route.path):  # the front page is no API's
                     self._foreign[head].append((route, api))
+        self._found = functools.lru_cache(maxsize=MOST_FOUND)(self._at_root)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -124,17 +130,15 @@ class Addressing:
         if api is not None:
             bare = path == api.prefix
             _spell(scope, api, f"{path}/" if bare else path, mounted=api.prefix)
-        elif (api := self._at_root(path)) is not None:
+        elif (api := self._find(path)) is not None:
             _spell(scope, api, api.prefix + path, mounted=api.prefix)
 
     def _hosted(self, scope: Scope) -> Api | None:
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = read_name(value.decode("latin-1"))
-                return next(
-                    (a for h, a in self._by_host if host is not None and h.covers(host)), None
-                )
-        return None
+        host = read_name(next(iter(words(scope, b"host")), ""))
+        return next((a for h, a in self._by_host if host is not None and h.covers(host)), None)
+
+    def _find(self, path: str) -> Api | None:
+        return (self._found if len(path) <= SHORT else self._at_root)(path)
 
     def _at_root(self, path: str) -> Api | None:
         found = {api.name: api for route, api in _below(self._foreign, path) if _is_at(route, path)}

@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Read a part of the path and query."""
-        self._count(url)
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -121,7 +121,7 @@ class Connection(HttpToolsProtocol):
         One that comes after the body says nothing to anybody.
         """
         if self._in_head:
-            self._count(name, value)
+            self._count(len(name) + len(value))
             super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
@@ -143,9 +143,9 @@ class Connection(HttpToolsProtocol):
     def _answers(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _count(self, *read: bytes) -> None:
+    def _count(self, length: int) -> None:
         self._unread = 0
-        self._head += sum(map(len, read))
+        self._head += length
         if self._head > MOST_HEAD:
             raise ValueError  # the parser stops, and the server says that it is no request
 
@@ -215,16 +215,20 @@ class _Gathering:
         self._loop = loop
         self._parts: list[bytes] = []
         self._size = 0
+        self._due: asyncio.Handle | None = None
 
     def write(self, data: bytes) -> None:
-        if not self._parts:
-            self._loop.call_soon(self.flush)
+        if self._due is None:
+            self._due = self._loop.call_soon(self.flush)
         self._parts.append(data)
         self._size += len(data)
         if self._size > _MOST_GATHERED:  # who writes has to learn when the peer takes nothing
             self.flush()
 
     def flush(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         parts, self._parts, self._size = self._parts, [], 0
         if parts and not self._transport.is_closing():
             self._transport.write(b"".join(parts))

@@ -40,7 +40,17 @@ from transports import mcp_http, refusals
 from transports.access import Access
 from transports.answers import Answers
 from transports.apis import Addressing, api_of, is_shared
-from transports.dialects import agentx, csreg, ctxpkg, leanctx, osv, patchcat, tlog
+from transports.dialects import (
+    agentx,
+    csreg,
+    ctxpkg,
+    ctxpkg_account,
+    leanctx,
+    osv,
+    patchcat,
+    payments,
+    tlog,
+)
 from transports.guards.auth import Authenticate, LoopbackOrToken, bearer
 from transports.guards.deadline import Deadline
 from transports.guards.hosts import HostCheck
@@ -80,9 +90,9 @@ AUDITED = Below("/v1/tools/call", "/mcp")
 APIS = (agentx.API, patchcat.API, csreg.API)
 """The foreign APIs: to add one, write a module with an `Api`, and its name here."""
 
-_BODIES = [
+_BODIES: list[tuple[str, int]] = [
     *((api.prefix + path, most) for api in APIS for path, most in api.most_body),
-    *(row for dialect in (ctxpkg, leanctx, tlog, mcp_http) for row in dialect.MOST_BODY),
+    *(row for dialect in (ctxpkg, leanctx, payments, tlog, mcp_http) for row in dialect.MOST_BODY),
 ]
 
 _log = logging.getLogger(__name__)
@@ -122,7 +132,9 @@ def create_app(
     native = [
         *leanctx.routes(),
         *ctxpkg.routes(),
+        *ctxpkg_account.routes(),
         *osv.routes(),
+        *payments.routes(),
         *tlog.routes(),
         *mcp_http.routes(),
     ]
@@ -168,7 +180,8 @@ def _key(scope: Scope) -> str:
 
 
 def _windows(limits: Limits) -> list[Window]:
-    return [*limits.windows, *(window for api in APIS for window in api.windows(limits))]
+    foreign = (window for api in APIS for window in api.windows(limits))
+    return [*limits.windows, *ctxpkg_account.windows(limits), *foreign]
 
 
 def _window_key(scope: Scope, whom: Whom) -> str:
@@ -182,7 +195,10 @@ async def _look(scope: Scope) -> None:
 
 
 def _most_body(path: str) -> int:
-    return next((most for prefix, most in _BODIES if path.startswith(prefix)), MOST_BODY)
+    for prefix, most in _BODIES:
+        if path.startswith(prefix):
+            return most
+    return MOST_BODY
 
 
 def _refuse(scope: Scope, error: RegistryError) -> Response:

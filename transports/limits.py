@@ -69,6 +69,10 @@ class Limits:
     agentx_per_minute: int = 60
     agentx_account_per_minute: int = 120
     agentx_publishes_per_hour: int = 10
+    links_per_hour: int = 20
+    """Links for signing in that one address, or one account, has sent by mail."""
+    links_per_mail_per_hour: int = 5
+    """Of them, those to one mailbox, whoever asks."""
     patchcat_runs_per_day: int = 10
     """Runs of one contributor's tools that count, of one address; more are taken and forgotten."""
     in_flight: int = 32

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry_core.callers import PLACE
 from registry_core.events.kinds import EventKind
 from registry_core.operations import CATALOG
 from transports import refusals
+from transports.cookies import SESSION
 from transports.routes import each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    from registry_core.operation import Operation
+    from registry_core.operation import Model, Operation
 
     Schema = Mapping[str, Any]
 
@@ -48,6 +49,7 @@ CONTRACT = frozenset(
 """The routes of HTTP-MCP version 1."""
 
 VERSION = "3.1.0"
+T = TypeVar("T")
 
 
 def contract(app: Starlette, version: str) -> bytes:
@@ -84,7 +86,7 @@ def foreign(
         "servers": [{"url": server or "/"}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"bearerAuth": _SCHEMES["bearerAuth"]},
             "schemas": dict(described.schemas),
         },
     }
@@ -114,17 +116,31 @@ def _document(title: str, version: str, routes: Iterable[tuple[str, Route]]) -> 
     paths: dict[str, dict[str, Any]] = {}
     for key, route in routes:
         method, _, path = key.partition(" ")
-        told = _Told(ROWS.get(key, Row()), _tag(path), _error(path), _security(method, path))
+        row = ROWS.get(key, getattr(route.endpoint, "row", Row()))
+        who = _security(method, path) if row.security is None else row.security
+        told = _Told(row, _tag(path), _error(path), who)
         paths.setdefault(path, {})[method.lower()] = _operation(key, route, told)
     return {
         "openapi": VERSION,
         "info": {"title": title, "version": version},
         "paths": paths,
         "components": {
-            "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {name: _SCHEMES[name] for name in sorted(_named(paths))},
             "schemas": {**SCHEMAS, **_calls(), **_shared()},
         },
     }
+
+
+_SCHEMES = {
+    "bearerAuth": {"type": "http", "scheme": "bearer"},
+    "session": {"type": "apiKey", "in": "cookie", "name": SESSION},
+}
+
+
+def _named(paths: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Return the security schemes that operations name."""
+    operations = [operation for item in paths.values() for operation in item.values()]
+    return {name for one in operations for way in one["security"] for name in way}
 
 
 @dataclass(frozen=True)
@@ -142,6 +158,38 @@ class Row:
     also_takes: Mapping[str, Schema] = field(default_factory=dict)
     """Other media types of a body."""
     needs_body: bool = True
+    also_gives: Mapping[str, Schema] = field(default_factory=dict)
+    """Other media types of an answer."""
+    security: Sequence[Mapping[str, Sequence[str]]] | None = None
+    """Who may, where it is not as everywhere below the first segments of the path."""
+
+
+def described_by(row: Row) -> Callable[[T], T]:
+    """Say beside an endpoint what its path and docstring do not."""
+
+    def marked(endpoint: T) -> T:
+        vars(endpoint)["row"] = row
+        return endpoint
+
+    return marked
+
+
+def body_of(model: type[Model]) -> dict[str, Any]:
+    """Describe what a model reads, with its enumerations where they are used."""
+    schema = model.model_json_schema(by_alias=False)
+    defined = schema.pop("$defs", {})
+    inlined: dict[str, Any] = _inlined(schema, defined)
+    return inlined
+
+
+def _inlined(schema: Any, defined: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_inlined(one, defined) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(defined[schema["$ref"].rpartition("/")[2]], defined)
+    return {name: _inlined(one, defined) for name, one in schema.items()}
 
 
 @dataclass(frozen=True)
@@ -220,7 +268,11 @@ def _parameter(place: str, name: str, schema: Schema) -> dict[str, Any]:
 def _done(row: Row) -> dict[str, Any]:
     if not row.gives:
         return {"description": "Done."}
-    return _content("Done.", row.gives, row.answer)
+    answers = {row.gives: row.answer, **row.also_gives}
+    return {
+        "description": "Done.",
+        "content": {kind: {"schema": schema} for kind, schema in answers.items()},
+    }
 
 
 def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any]:
@@ -352,6 +404,27 @@ _HEADER = {"x-leanctx-workspace": _WORKSPACE}
 
 _READ_MODES = _object("count modes", count=_number(), modes=_list(_text()))
 
+_POINTS = _number(minimum=0, maximum=100)
+_WORTH = {
+    "quality": {**_POINTS, "type": ["integer", "null"]},
+    "roi": {
+        **_object(
+            "source_tokens distilled_tokens saved_tokens",
+            source_tokens=_number("All text in it."),
+            distilled_tokens=_number("What an agent reads of it at first."),
+            saved_tokens=_number(),
+        ),
+        "type": ["object", "null"],
+    },
+    "price": {
+        **_object(
+            "amount_cents currency", amount_cents=_number(minimum=1), currency=_text("Such as usd.")
+        ),
+        "type": ["object", "null"],
+    },
+}
+"""How good a package is, what it saves, what it costs; null: nothing is known, or it is free."""
+
 SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(
         "error error_code",
@@ -365,6 +438,7 @@ SCHEMAS: Mapping[str, Schema] = {
         error=_text("What is wrong, for people."),
         code=_text(),
         findings=_list({"type": "object"}),
+        buy_url=_text("Where a package is bought that is not free."),
     ),
     "Meta": _object(
         "duration_ms cache_hit tokens tokens_saved",
@@ -406,6 +480,7 @@ SCHEMAS: Mapping[str, Schema] = {
         tags=_list(_text()),
         verified={"type": "boolean"},
         visibility={"enum": ["public", "private"]},
+        **_WORTH,
     ),
     "PackageVersion": _object(
         "version artifact_sha256 size_bytes yanked",
@@ -539,6 +614,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "GET /v1/metrics": Row(
         query={"format": {"enum": ["json", "prometheus"], "default": "json"}},
+        also_gives={"text/plain": _text("Prometheus's text format 0.0.4.")},
         answer={"type": "object"},
     ),
     "GET /api/v1/index.json": Row(
@@ -565,6 +641,8 @@ ROWS: Mapping[str, Row] = {
             visibility=_text(),
             versions=_list(_ref("PackageVersion")),
             readme=_text(),
+            **_WORTH,
+            quality_breakdown={"type": "object", "additionalProperties": _POINTS},
         )
     ),
     "GET /api/v1/packages/{ns}/{name}/{version}/download": Row(

@@ -1,20 +1,24 @@
 """Waits that have an end, watched over together: one timer for all of them, not one for each.
 
-    async with watch.wait(seconds) as wait:    # TimeoutError, and wait.expired, at the end of it
-        ...
+    wait = watch.wait(seconds)
+    await wait.over(work)    # TimeoutError, and wait.expired, where it took longer
 
-A timer that is set, moved and taken back for each request costs more than every other guard does.
-Here a request costs its place in a set, and a wait ends up to `TICK` late.
+Most work is done without waiting for anything, and costs nothing here: only what waits is looked
+after. A timer that is set, moved and taken back for each request costs more than every other guard
+does. Here a request that waits costs its place in a set, and a wait ends up to `TICK` late.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Self
+import types
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Coroutine, Generator
+
+T = TypeVar("T")
 
 TICK = 0.05
 """Seconds between two looks at what is open."""
@@ -28,7 +32,7 @@ class Watch:
         self._looking = False
 
     def wait(self, seconds: float) -> Wait:
-        """Return a wait of at most so many seconds, to be entered at once."""
+        """Return a wait of at most so many seconds."""
         return Wait(self, seconds)
 
     def add(self, wait: Wait) -> None:
@@ -55,53 +59,83 @@ class Watch:
 
 
 class Wait:
-    """One wait; `due` is when it ends, by the loop's clock."""
+    """One wait; `due` is when it ends, by the loop's clock, and infinite where its time stands."""
 
-    __slots__ = ("_timeout", "_watch", "due")
+    __slots__ = ("_left", "_runs", "_timeout", "_watch", "due", "waited")
 
     def __init__(self, watch: Watch, seconds: float) -> None:
         self._watch = watch
+        self._left = seconds
+        self._runs = True
+        self._timeout: asyncio.Timeout | None = None
+        self.due = math.inf
+        self.waited = 0.0
+        """Seconds that its work took, where it waited at all."""
+
+    async def over(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns. Where that takes longer, it is cancelled."""
+        try:
+            awaited = work.send(None)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        began = _now()
         self._timeout = asyncio.timeout(None)
-        self.due = _now() + seconds
-
-    async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
+        if self._runs:
+            self.due = began + self._left
         self._watch.add(self)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._watch.discard(self)
-        await self._timeout.__aexit__(kind, error, trace)
+        try:
+            async with self._timeout:
+                return await _rest(work, awaited)
+        finally:
+            self._watch.discard(self)
+            self.waited = _now() - began
 
     @property
     def expired(self) -> bool:
         """Whether it came to its end."""
-        return self._timeout.expired()
+        return self._timeout is not None and self._timeout.expired()
 
     def expire(self, now: float) -> None:
-        """End it; whoever is in it is cancelled and gets a TimeoutError."""
+        """End it."""
         self.due = math.inf
-        self._timeout.reschedule(now)
+        if self._timeout is not None:
+            self._timeout.reschedule(now)
 
-    def pause(self) -> float:
-        """Stop the time, and return the seconds that are left."""
-        left, self.due = self.due - _now(), math.inf
-        return left
+    def pause(self) -> None:
+        """Stop the time."""
+        self._runs = False
+        if self.due < math.inf:
+            self._left, self.due = self.due - _now(), math.inf
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._runs = True
+        if self._timeout is not None:
+            self.due = _now() + self._left
 
     def stop(self) -> None:
         """Stop the time for good, also where it has just come to its end and nobody knows yet."""
-        self.due = math.inf
-        if not self.expired:
+        self.due = self._left = math.inf
+        if self._timeout is not None and not self.expired:
             self._timeout.reschedule(None)
 
-    def resume(self, left: float) -> None:
-        """Let it go on."""
-        self.due = _now() + left
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine that waits already, as `await` would from the beginning."""
+    while True:
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001 - the work's to see
+            try:
+                awaited = work.throw(error)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+        else:
+            left: T = yield from work
+            return left
 
 
 def _now() -> float:

@@ -18,7 +18,13 @@ from registry_core.operation import Model
 from registry_core.operations.advisories import AdvisoryEntry, AdvisoryList
 from registry_core.operations.audit import Audited, Standing
 from registry_core.operations.calls import CallList
-from registry_core.operations.changing import ChannelState, StateNow, VisibilityState, YankState
+from registry_core.operations.changing import (
+    ChannelState,
+    PriceState,
+    StateNow,
+    VisibilityState,
+    YankState,
+)
 from registry_core.operations.download import Located
 from registry_core.operations.inspect import Inspected
 from registry_core.operations.install import Installation, Planned
@@ -30,7 +36,7 @@ from registry_core.operations.team import Fact, KnowledgeFound, Remembered, Sess
 from registry_core.operations.trust import Trusted
 from registry_core.operations.verify import Checked, Verified
 from registry_core.operations.versions import VersionEntry, VersionList
-from registry_core.packages import State
+from registry_core.packages import Price, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -361,6 +367,12 @@ def _key_change(output: KeyChange, on: Paper) -> Sequence[str]:
 @lines.register(VisibilityState)
 def _visibility(output: VisibilityState, on: Paper) -> Sequence[str]:
     return [f"{output.name} is {output.visibility}"]
+
+
+@lines.register(PriceState)
+def _price(output: PriceState, on: Paper) -> Sequence[str]:
+    price = Price(output.amount_cents, output.currency)
+    return [f"{output.name} {f'costs {price}' if output.amount_cents else 'is free'}"]
 
 
 @lines.register(ChannelState)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry_core.callers import DEFAULT_CHANNEL, DEFAULT_WORKSPACE
 
@@ -51,8 +51,7 @@ class Event(Draft):
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
+class Audited(NamedTuple):
     """One line of the audit log: who called what, where, and how it ended; never the arguments."""
 
     at: datetime

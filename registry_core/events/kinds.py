@@ -48,6 +48,12 @@ class EventKind(StrEnum):
     """A channel of a package points to another release, or to none any more."""
     PACKAGE_DESCRIBED = "package_described"
     """An owner made a package, removed it, or wrote something else of it than its releases say."""
+    PRICE_CHANGED = "price_changed"
+    """An owner asks another price for a package, or none."""
+    PACKAGE_BOUGHT = "package_bought"
+    """Somebody paid for a package."""
+    PACKAGE_REFUNDED = "package_refunded"
+    """Somebody has the money back, and the package no more."""
     PACKAGE_INSTALLED = "package_installed"
     """Somebody asked for an install plan."""
     PACKAGE_VERIFIED = "package_verified"
@@ -56,6 +62,12 @@ class EventKind(StrEnum):
     """A namespace has an owner now."""
     NAMESPACE_GIVEN = "namespace_given"
     """A namespace has another owner."""
+    DOMAIN_ASKED = "domain_asked"
+    """A namespace says that a domain is its own, and was told how to show it; or asks no more."""
+    DOMAIN_VERIFIED = "domain_verified"
+    """A domain shows that it is a namespace's own."""
+    DOMAIN_REMOVED = "domain_removed"
+    """A domain is not said to be a namespace's any more."""
     ACCOUNT_CHANGED = "account_changed"
     """An account was disabled, or may act again."""
     MEMBER_CHANGED = "member_changed"
@@ -129,6 +141,9 @@ CHANGES = frozenset(
         EventKind.KEY_RECOVERED,
         EventKind.TRUST_CHANGED,
         EventKind.NAMESPACE_GIVEN,
+        EventKind.PRICE_CHANGED,
+        EventKind.DOMAIN_VERIFIED,
+        EventKind.DOMAIN_REMOVED,
     }
 )
 """Kinds after which what is said of a package may be something else; each is a leaf of the log."""

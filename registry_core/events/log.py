@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -45,12 +45,9 @@ _NEXT_VERSION = (
 # Built once: putting a statement together costs more than running it.
 _INSERT = insert(events).values(version=_NEXT_VERSION)
 _APPEND = _INSERT.returning(events.c.id)
-_PARAMETERS = (
-    *("in_workspace", "in_channel", "at", "kind", "actor", "workspace", "channel", "parent_id"),
-    *("namespace", "package", "private", "payload"),
-)
-_APPEND_ALL = Bulk(_INSERT, _PARAMETERS)
-_parameters = itemgetter(*_PARAMETERS)
+_OF_DRAFT = ("actor", "workspace", "channel", "parent_id", "namespace", "package", "private")
+_APPEND_ALL = Bulk(_INSERT, (*_OF_DRAFT, "in_workspace", "in_channel", "kind", "payload", "at"))
+_values = attrgetter(*_OF_DRAFT, "workspace", "channel", "kind.value", "payload")
 _NEXT_POSITION = select(func.coalesce(func.max(log_leaves.c.position) + 1, 0)).scalar_subquery()
 _APPEND_LEAF = insert(log_leaves).values(position=_NEXT_POSITION)
 
@@ -70,7 +67,7 @@ class EventLog:
         self, connection: AsyncConnection, drafts: Sequence[Draft], at: datetime
     ) -> None:
         """Write events in this order, in the caller's transaction, where nobody needs their ids."""
-        await _APPEND_ALL.run(connection, [_parameters(_row(draft, at)) for draft in drafts])
+        await _APPEND_ALL.run(connection, [(*_values(draft), at) for draft in drafts])
 
     async def append_leaf(
         self, connection: AsyncConnection, event_id: int, draft: Draft, leaf: Leaf

@@ -12,8 +12,6 @@ import asyncio
 import logging
 import re
 from contextlib import suppress
-from dataclasses import fields, replace
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, insert, literal, select
@@ -24,7 +22,7 @@ from registry_core.events import Audited
 from registry_core.schema import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,8 +35,7 @@ FLUSH = 0.05
 MOST_WAITING = 10_000
 """Notes that wait for a database which does not answer; more are counted and dropped."""
 
-_COLUMNS = tuple(field.name for field in fields(Audited) if field.name != "id")
-_values: Callable[[Audited], tuple[object, ...]] = attrgetter(*_COLUMNS)
+_COLUMNS = Audited._fields[:-1]
 _WRITE_DOWN = Bulk(insert(audit), _COLUMNS)
 _NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -139,8 +136,6 @@ class Recorder:
 
 
 def _row(line: Audited) -> tuple[object, ...]:
-    row = _values(line)
     if _NOT_TEXT.search(line.operation):  # the caller named it
-        named = replace(line, operation=_NOT_TEXT.sub("?", line.operation))
-        row = _values(named)
-    return row
+        line = line._replace(operation=_NOT_TEXT.sub("?", line.operation))
+    return line[:-1]

@@ -44,6 +44,7 @@ FACTS = (
     *("package_id", "name", "version", "sha256", "channel", "visibility", "ok", "token_id"),
     *("verdict", "was", "because", "advisory", "rules", "report_sha256"),
     *("namespace", "key", "old", "since", "digest"),
+    *("amount_cents", "currency", "buyer"),
 )
 """Members that it keeps of the registry's own events besides."""
 

@@ -60,7 +60,12 @@ def in_files(files: Iterable[File]) -> Iterator[Text]:
 
 
 def strings(candidate: Candidate) -> Iterator[Text]:
-    """Give file names, and the strings and keys of manifest and content, each key once."""
+    """Give file names, and the strings and keys of manifest and content, each key once.
+
+    Before them, a readme that was sent beside the package and is no file of it.
+    """
+    if candidate.readme and all(file.text != candidate.readme for file in candidate.files):
+        yield Text(candidate.readme, path="README.md")
     for file in candidate.files:
         yield Text(file.path, keys=("file name",))
     yield Text(candidate.description, keys=("description",), surface=_described(candidate))

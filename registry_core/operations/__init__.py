@@ -7,10 +7,10 @@ and arguments calls `invoke`. There is no third way, so nobody can forget to che
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from registry_core.errors import (
@@ -27,7 +27,15 @@ from registry_core.names import shown
 from registry_core.operations.advisories import advise, advisories
 from registry_core.operations.audit import audit
 from registry_core.operations.calls import calls
-from registry_core.operations.changing import channel, deprecate, revoke, unyank, visibility, yank
+from registry_core.operations.changing import (
+    channel,
+    deprecate,
+    price,
+    revoke,
+    unyank,
+    visibility,
+    yank,
+)
 from registry_core.operations.download import download
 from registry_core.operations.finding import duplicates, similar, suggest, trending
 from registry_core.operations.inspect import inspect
@@ -49,7 +57,8 @@ from registry_core.operations.verify import verify
 from registry_core.operations.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from types import TracebackType
 
     from registry_core.callers import Caller
     from registry_core.operation import Model, Operation, Surface
@@ -83,6 +92,7 @@ CATALOG: Mapping[str, Operation[Any, Any]] = {
         advisories,
         audit,
         visibility,
+        price,
         channel,
         keys,
         rotate,
@@ -122,7 +132,7 @@ async def invoke(
     Who has `digest(arguments)` already says so. Raises Invalid where there is none.
     """
     known = arguments_sha256 or await _digest_aside(arguments)
-    with _written_down(registry, caller, name, known):
+    with _WrittenDown(registry, caller, name, known):
         operation = find(name)
         output: Model = await operation(registry, caller, operation.read(arguments, surface))
         return output
@@ -134,50 +144,55 @@ def repeat(registry: Registry, caller: Caller, name: str, arguments_sha256: str)
     That is one of a `cacheable` operation whose answer to arguments of this digest is known, for a
     caller who sees the same; or one that the scope forbids.
     """
-    with _written_down(registry, caller, name, arguments_sha256):
+    with _WrittenDown(registry, caller, name, arguments_sha256):
         find(name).admit(caller)
 
 
-@contextmanager
-def _written_down(
-    registry: Registry, caller: Caller, name: str, arguments_sha256: str
-) -> Iterator[None]:
-    """Note the call that ends with this context: its line in the audit log, and its event."""
-    started = time.perf_counter()
-    outcome, allowed = Internal.code, True
-    try:
-        yield
-    except asyncio.CancelledError:
-        outcome = "cancelled"
-        raise
-    except RegistryError as error:
-        outcome, allowed = error.code, not isinstance(error, Unauthenticated | Forbidden)
-        raise
-    else:
-        outcome = "ok"
-    finally:
+class _WrittenDown:
+    """Notes the call that ends with this context: its line in the audit log, and its event."""
+
+    def __init__(
+        self, registry: Registry, caller: Caller, name: str, arguments_sha256: str
+    ) -> None:
+        self._registry = registry
+        self._caller = caller
+        self._name = name
+        self._digest = arguments_sha256
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        caller, name = self._caller, self._name
         line = Audited(
-            at=registry.clock(),
+            at=self._registry.clock(),
             token_id=caller.token_id,
             actor=caller.name,
             operation=name[:64],
             workspace=caller.workspace,
             channel=caller.channel,
-            allowed=allowed,
-            outcome=outcome,
-            arguments_sha256=arguments_sha256,
-            duration_ms=round((time.perf_counter() - started) * 1000),
+            allowed=not isinstance(error, Unauthenticated | Forbidden),
+            outcome="ok" if error is None else _outcome(error),
+            arguments_sha256=self._digest,
+            duration_ms=round((time.perf_counter() - self._started) * 1000),
         )
-        registry.recorder.note(line, _called(caller, name) if outcome == "ok" else None)
+        called = (caller.name, caller.workspace, caller.channel, name)
+        self._registry.recorder.note(line, _called(*called) if error is None else None)
 
 
-def _called(caller: Caller, name: str) -> Draft:
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return error.code if isinstance(error, RegistryError) else Internal.code
+
+
+@functools.lru_cache(maxsize=1024)
+def _called(actor: str, workspace: str, channel: str, name: str) -> Draft:
     return Draft(
-        EventKind.TOOL_CALL_RECORDED,
-        caller.name,
-        {"tool": name},
-        workspace=caller.workspace,
-        channel=caller.channel,
+        EventKind.TOOL_CALL_RECORDED, actor, {"tool": name}, workspace=workspace, channel=channel
     )
 
 

@@ -12,7 +12,7 @@ from registry_core.formats import Visibility
 from registry_core.names import PackageName, Version, is_channel
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, exact
-from registry_core.packages import State
+from registry_core.packages import Price, State
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -90,6 +90,22 @@ class VisibilityState(Model):
 
     name: str
     visibility: Visibility
+
+
+class SetPrice(Model):
+    """The package and what it shall cost."""
+
+    name: str = Field(max_length=MOST_REFERENCE, description="@ns/name")
+    amount_cents: int = Field(ge=0, le=99_999_999, description="0: it is free.")
+    currency: str = Field("usd", pattern="^[a-z]{3}$", description="Such as usd.")
+
+
+class PriceState(Model):
+    """What the package costs now."""
+
+    name: str
+    amount_cents: int
+    currency: str = ""
 
 
 class PointChannel(Model):
@@ -193,6 +209,25 @@ async def visibility(registry: Registry, caller: Caller, given: SetVisibility) -
     name = PackageName.parse(given.name)
     package = await registry.packages.set_visibility(name, given.visibility, caller)
     return VisibilityState(name=str(name), visibility=package.visibility)
+
+
+@operation(
+    title="Set a price",
+    scope=Scope.PUBLISH,
+    writes=True,
+    ends_in=(*_ENDS_IN, Invalid),
+    toolset="more",
+)
+async def price(registry: Registry, caller: Caller, given: SetPrice) -> PriceState:
+    """Let a package cost something; who may read in its namespace, or bought it, installs it."""
+    asked = Price(given.amount_cents, given.currency) if given.amount_cents else None
+    package = await registry.purchases.ask(PackageName.parse(given.name), asked, caller)
+    costs = package.price
+    return PriceState(
+        name=str(package.name),
+        amount_cents=costs.amount_cents if costs else 0,
+        currency=costs.currency if costs else "",
+    )
 
 
 @operation(title="Point a channel", scope=Scope.PUSH, writes=True, ends_in=_ENDS_IN, toolset="more")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from registry_core.callers import Scope
-from registry_core.errors import InvalidName, NotFound
+from registry_core.errors import InvalidName, NotFound, PaymentRequired
 from registry_core.operation import Model, local, operation
 from registry_core.operations.naming import (
     MOST_REFERENCE,
@@ -49,7 +49,7 @@ class Located(Model):
 @operation(
     scope=Scope.ARTIFACTS,
     title="Download an artifact",
-    ends_in=(NotFound, InvalidName),
+    ends_in=(NotFound, InvalidName, PaymentRequired),
     toolset="more",
     cacheable=True,
 )
@@ -58,6 +58,7 @@ async def download(registry: Registry, caller: Caller, given: Download) -> Locat
     package, release = await resolve(registry, caller, given.ref, include_held=given.include_held)
     if release.state not in {State.RELEASED, State.HELD}:
         raise package.refusal_of(release)
+    await registry.purchases.admit(package, caller)
     return Located(
         ref=f"{package.name}@{release.version}",
         url=download_url(registry, package, release),

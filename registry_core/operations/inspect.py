@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from registry_core.callers import Scope
-from registry_core.errors import InvalidName, NotFound
+from registry_core.errors import InvalidName, NotFound, PaymentRequired
 from registry_core.names import Kind, shown
 from registry_core.operation import Model, operation, package_text
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
@@ -98,15 +98,19 @@ class Inspected(Model):
 
 
 @operation(
-    scope=Scope.SEARCH, title="Inspect a package", ends_in=(NotFound, InvalidName), cacheable=True
+    scope=Scope.SEARCH,
+    title="Inspect a package",
+    ends_in=(NotFound, InvalidName, PaymentRequired),
+    cacheable=True,
 )
 async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspected:
     """Show a package's files, dependencies, permissions, cost and readme, or read one file."""
     package, release = await resolve(registry, caller, given.ref)
     details = await registry.packages.details(release)
     report = Report.from_json(details.report)
-    whole = (given.path, details.readme)
+    whole = (given.path, package.readme(details))
     if given.path:
+        await registry.purchases.admit(package, caller)
         whole = (given.path, await _file_text(registry, release, given.path))
     text = whole[1][given.offset : given.offset + given.limit]
     return Inspected(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from registry_core.callers import Scope
-from registry_core.errors import DependencyConflict, DependencyCycle, NotFound
+from registry_core.errors import DependencyConflict, DependencyCycle, NotFound, PaymentRequired
 from registry_core.events import Draft
 from registry_core.events.kinds import EventKind
 from registry_core.names import Kind, Reference
@@ -133,7 +133,7 @@ class Installation(Model):
     scope=Scope.SEARCH,
     title="Install packages",
     writes=True,
-    ends_in=(NotFound, DependencyConflict, DependencyCycle),
+    ends_in=(NotFound, DependencyConflict, DependencyCycle, PaymentRequired),
 )
 async def install(registry: Registry, caller: Caller, given: Install) -> Installation:
     """Resolve, verify and install packages into a project, for the agents it has."""
@@ -144,6 +144,8 @@ async def install(registry: Registry, caller: Caller, given: Install) -> Install
     else:
         held = given.include_held
         chosen = await resolve(registry.packages, caller, references, include_held=held)
+        for choice in chosen:
+            await registry.purchases.admit(choice.package, caller)
         await registry.journal.record(*(_installed(choice, caller) for choice in chosen))
     plan = [
         _planned(registry, choice, requested=choice.package.name in requested) for choice in chosen

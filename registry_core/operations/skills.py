@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from registry_core.callers import Scope
-from registry_core.errors import InvalidName, NotFound
+from registry_core.errors import InvalidName, NotFound, PaymentRequired
 from registry_core.names import Kind, PackageName, shown
 from registry_core.operation import Model, operation, package_text
 from registry_core.operations.inspect import FileEntry
@@ -131,13 +131,14 @@ class FileRead(Model):
 @operation(
     scope=Scope.SEARCH,
     title="Read a file",
-    ends_in=(NotFound, InvalidName),
+    ends_in=(NotFound, InvalidName, PaymentRequired),
     toolset="more",
     cacheable=True,
 )
 async def file(registry: Registry, caller: Caller, given: ReadFile) -> FileRead:
     """Give one file of a package, whole and byte for byte."""
     package, release = await resolve(registry, caller, given.ref)
+    await registry.purchases.admit(package, caller)
     found = _found(await _files(registry, release), given.path)
     text = found.text
     return FileRead(

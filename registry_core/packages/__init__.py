@@ -58,6 +58,8 @@ class Release:
     category: str
     dependencies: tuple[dict[str, Any], ...]
     powers: dict[str, Any]
+    source_tokens: int | None
+    distilled_tokens: int | None
     outcome: str
     position: int
     """The id of the event of its publishing: where in the log it stands."""
@@ -100,6 +102,17 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a package costs, once: cents of a currency, which is three small letters."""
+
+    amount_cents: int
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount_cents / 100:.2f} {self.currency.upper()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A package as a catalog lists it: itself and its latest release."""
 
@@ -118,7 +131,13 @@ class Summary:
     deprecated: str | None
     """Why its publisher wants nobody to begin with it."""
     replacement: str | None
+    price: Price | None
+    """None: it is free."""
     latest: Release | None
+
+    def readme(self, details: Details) -> str:
+        """Return what is shown of a release to everybody: of a paid one no part of what it is."""
+        return details.readme if self.price is None else details.introduction
 
     @property
     def private(self) -> bool:
@@ -221,6 +240,12 @@ class Details:
     """The newest, as it is stored."""
     rules: str = ""
     """The digest of the rule sets that it went by."""
+
+    @property
+    def introduction(self) -> str:
+        """The readme where it is a README.md, and not what an agent is to read."""
+        written = any(file["path"].lower() == "readme.md" for file in self.files)
+        return self.readme if written else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from registry_core.packages import (
     Details,
     NewRelease,
     Package,
+    Price,
     Release,
     State,
     Summary,
@@ -170,7 +171,10 @@ class Packages:
         )
         async with self._journal.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return {row[0]: (_shelved(summary_of(row)), row.body) for row in rows}
+        # A snippet shows what is indexed, so of what is for sale that is its description.
+        return {
+            row[0]: (_shelved(summary_of(row)), "" if row.price_cents else row.body) for row in rows
+        }
 
     async def admit(self, claim: Claim, caller: Caller) -> tuple[Package | None, Ring]:
         """Say whether the caller may publish this version now, without writing anything.
@@ -780,7 +784,13 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "stars": mine["stars"],
         "deprecated": mine["deprecated"],
         "replacement": mine["replacement"],
+        "price": price_of(mine["price_cents"], mine["currency"]),
     }
+
+
+def price_of(cents: int | None, currency: str | None) -> Price | None:
+    """Read the two columns of a price."""
+    return Price(cents, currency) if cents and currency else None
 
 
 def _waiting(row: Row[Any]) -> Waiting:

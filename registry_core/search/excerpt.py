@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from heapq import nlargest
@@ -37,21 +37,26 @@ def why(
     """
     description, body = plain(entry.description), plain(entry.body[:READ])
     weights = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, 1.0)
-    return explained(replace(entry, description=description, body=body), weights, asked)[:2]
+    shown = replace(entry, description=description, body=body)
+    return explained(shown, weights, dearest(weights), asked)[:2]
+
+
+def dearest(wanted: Mapping[str, float]) -> Sequence[str]:
+    """Return the terms that are looked for in a body."""
+    return nlargest(MAX_DEEP, wanted, key=wanted.__getitem__)
 
 
 def explained(
-    entry: Entry, wanted: Mapping[str, float], asked: str
+    entry: Entry, wanted: Mapping[str, float], deep: Sequence[str], asked: str
 ) -> tuple[tuple[str, ...], str, frozenset[str]]:
     """Do the same for an entry whose texts are plain already and read as a whole.
 
     `wanted` says what each term counts; the snippet is the passage that has most of it. The terms
-    that were found are the third thing returned.
+    that were found are the third thing returned. In a body, the `dearest` are looked for.
     """
     description, body = folded(entry.description), folded(entry.body)
     described = first_places(entry.description, description, wanted)
-    dearest = nlargest(MAX_DEEP, wanted, key=wanted.__getitem__)
-    told = first_places(entry.body, body, dearest)
+    told = first_places(entry.body, body, deep)
     held = {
         "name": wanted.keys() & _terms(entry.name),
         "tags": wanted.keys() & _terms(" ".join(entry.tags)) if entry.tags else frozenset(),
@@ -65,9 +70,9 @@ def explained(
         matched = ("body",)
     every = frozenset().union(*held.values())
     most, at = best(description, described, wanted)
-    more, deep = best(body, told, wanted)
+    more, within = best(body, told, wanted)
     if more > most:
-        return matched, window(entry.body, deep), every
+        return matched, window(entry.body, within), every
     return matched, window(entry.description or entry.body, at), every
 
 
@@ -78,10 +83,10 @@ def best(lower: str, held: Mapping[str, int], wanted: Mapping[str, float]) -> tu
     """
     if not held:
         return 0.0, 0
-    dearest = max(held, key=wanted.__getitem__)
+    first = max(held, key=wanted.__getitem__)
     begun = {beginning(term): wanted[term] for term in held}
-    most, place = wanted[dearest], held[dearest]
-    for at in islice(places(lower, dearest), MAX_PASSAGES):
+    most, place = wanted[first], held[first]
+    for at in islice(places(lower, first), MAX_PASSAGES):
         passage = lower[max(0, at - _LEAD) : at + WINDOW - _LEAD]
         counts = sum(weight for begins, weight in begun.items() if begins in passage)
         if counts > most:

@@ -25,6 +25,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+from pydantic_core import from_json
 from tantivy import DocAddress, Document, Occur, Schema, SchemaBuilder, Searcher
 from tantivy import Query as Asked
 
@@ -113,7 +114,7 @@ def document(entry: Entry, row: int) -> Document:
 
 def shown_entry(found: Document) -> Entry:
     """Read a package back from its document."""
-    given = json.loads(bytes(found.get_first("entry") or b"{}"))
+    given = from_json(bytes(found.get_first("entry") or b"{}"))
     given |= {"kind": Kind(given["kind"]), "tags": tuple(given["tags"])}
     given |= {field: storable(given[field]) for field in ("key", "name", "namespace")}
     return Entry(**given)

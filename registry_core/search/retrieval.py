@@ -28,7 +28,7 @@ from registry_core.search import (
     fusion,
 )
 from registry_core.search.embedding import Vector, table
-from registry_core.search.excerpt import explained
+from registry_core.search.excerpt import dearest, explained
 from registry_core.search.vectors import Mask, Vectors
 
 CANDIDATES = 200
@@ -143,6 +143,8 @@ class _Asked:
     unknown: tuple[str, ...]
     weights: dict[str, float]
     """What each term counts in a short text that has it once."""
+    deep: Sequence[str]
+    """The terms that are looked for in bodies."""
     named: bool
     """Whether it is spelled like a name: then letters that look alike mean nothing."""
     vector: Vector
@@ -158,7 +160,8 @@ def _asked(searcher: Searcher, text: str) -> _Asked:
     if named or not vector.any():
         share = 0.0
     name = fields.compared(text)
-    return _Asked(text, name, tuple(known), tuple(unknown), weights, named, vector, share)
+    deep = dearest(weights)
+    return _Asked(text, name, tuple(known), tuple(unknown), weights, deep, named, vector, share)
 
 
 def _limit(query: Query) -> int:
@@ -194,7 +197,7 @@ def _listed(shelf: _Shelf, query: Query) -> Hits:
         for place in places[start : start + _limit(query)]
     ]
     hits = tuple(
-        Hit(entry.key, entry.name, 0.0, *explained(entry, {}, "")[:2]) for entry in entries
+        Hit(entry.key, entry.name, 0.0, *explained(entry, {}, (), "")[:2]) for entry in entries
     )
     facets = fields.facets(shelf.searcher, everything) if query.facets else {}
     return Hits(hits, int(found.count), facets=facets)  # type: ignore[attr-defined]  # the stub lacks it
@@ -271,7 +274,7 @@ def _hits(shelf: _Shelf, found: _Candidates, rows: Sequence[int], asked: _Asked)
 
 def _hit(searcher: Searcher, found: _Candidates, row: int, asked: _Asked) -> Hit:
     entry = fields.shown_entry(searcher.doc(found.places[row]))
-    matched, snippet, held = explained(entry, asked.weights, asked.name)
+    matched, snippet, held = explained(entry, asked.weights, asked.deep, asked.name)
     if row not in found.lexical and found.tiers[row] == RANKED:
         matched = ("meaning",)
     score = found.lexical.get(row, 0.0)

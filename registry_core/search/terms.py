@@ -69,7 +69,8 @@ def first_places(text: str, lower: str, wanted: Iterable[str]) -> dict[str, int]
 
     `lower` is the text `folded`.
     """
-    there = ((term, next(places(lower, term), -1)) for term in wanted)
+    near = (term for term in wanted if beginning(term) in lower)
+    there = ((term, next(places(lower, term), -1)) for term in near)
     found = {term: at for term, at in there if at >= 0}
     if not found and len(text) <= _SLOWLY and _FOREIGN.search(text):
         # Accents hide the beginning of a word from the quick search.
@@ -107,6 +108,7 @@ def _begins(lower: str, at: int, term: str) -> bool:
     return word is not None and term in _terms(word[0][: MAX_TERM + 1])
 
 
+@lru_cache(maxsize=1 << 13)
 def beginning(term: str) -> str:
     """Return how the words of a term begin: a stem keeps that, but for a last i (y) or e."""
     return (term[:-1] if len(term) > 1 and term[-1] in "ie" else term)[:_BEGUN]

@@ -2,11 +2,12 @@
 
     python tests/benchmarks/tool_calls.py [packages]
 
-Three servers: an app with empty routes and our whole app (guards, with limits that nobody
-reaches), by the same HTTP server in one process, and the published lean-ctx binary (the extra
-`clients`) in another. This process asks each by turns, over the same few connections and raw, so
-that no client library stands between. `of empty` is the rate as a share of the empty route's to
-the same method: 0.5 is twice the time. `x real` is the rate against the named rows of lean-ctx.
+Four servers: an app with an empty route as `uvicorn app:app` runs it; the same app and our whole
+one (guards, with limits that nobody reaches) by our own HTTP server, in one process; and the
+published lean-ctx binary (the extra `clients`). This process asks each by turns, over the same few
+connections and raw, so that no client library stands between. `of empty` is the rate as a share of
+the empty route's to the same method (0.5 is twice the time), by uvicorn and by our server. `x` is
+the rate against the named rows of lean-ctx.
 """
 
 from __future__ import annotations
@@ -27,10 +28,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from empty_route import app as empty
 
 from ctxmcp.serving import running
 from registry_core.callers import OWNER
@@ -47,6 +45,7 @@ TOKEN = "a-token-for-the-real-server"
 UNREACHED = Limits(requests_per_second=10**6, burst=10**6, calls_per_minute=0)
 
 EMPTY_GET, EMPTY_POST = "empty route, GET", "empty route, POST"
+OURS = " (our server)"
 REAL = "lean-ctx: "
 
 
@@ -76,15 +75,18 @@ def _request(method: str, path: str, headers: tuple[str, ...]) -> bytes:
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
 
 
-def targets(bare: str, full: str, token: str, real: str) -> list[Target]:
+def targets(plain: str, bare: str, full: str, token: str, real: str) -> list[Target]:
     bearing, known = f"Authorization: Bearer {token}", f"Authorization: Bearer {TOKEN}"
     listing = REAL + "GET /v1/tools?limit=50"
     cheap = tuple(REAL + name for name in ("ctx_tree", "ctx_read", "ctx_overview"))
     tools, search = "/v1/tools?limit=50", {"query": "package-1", "limit": 1}
     inspect = {"ref": "@bench/package-1"}
+    post = call("nothing", {}).replace(b"/v1/tools/call", b"/", 1)
     found = [
-        Target(EMPTY_GET, bare, get("/")),
-        Target(EMPTY_POST, bare, call("nothing", {}).replace(b"/v1/tools/call", b"/", 1)),
+        Target(EMPTY_GET, plain, get("/")),
+        Target(EMPTY_POST, plain, post),
+        Target(EMPTY_GET + OURS, bare, get("/")),
+        Target(EMPTY_POST + OURS, bare, post),
         Target("GET /v1/tools?limit=50", full, get(tools), EMPTY_GET, (listing,)),
         Target("call search", full, call("search", search), EMPTY_POST, cheap),
         Target("call inspect", full, call("inspect", inspect), EMPTY_POST, cheap),
@@ -120,18 +122,11 @@ async def serve(packages: int) -> None:
                 await world.publish(f"@bench/package-{number}")
             grant = Grant("bench", frozenset(), role="member")
             token, _ = await world.registry.tokens.mint(grant, OWNER)
-            bare = await stack.enter_async_context(running(_bare(), "127.0.0.1", 0))
+            bare = await stack.enter_async_context(running(empty, "127.0.0.1", 0))
             full = await stack.enter_async_context(Served.on_a_port(world, limits=UNREACHED))
             sys.stdout.write(f"{bare} {full.url} {token}\n")
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)
-
-
-def _bare() -> Starlette:
-    async def nothing(request: Request) -> Response:
-        return Response()
-
-    return Starlette(routes=[Route("/", nothing, methods=["GET", "POST"])])
 
 
 async def measure(packages: int) -> None:
@@ -143,8 +138,8 @@ async def measure(packages: int) -> None:
     )
     assert process.stdout
     bare, full, token = (await process.stdout.readline()).decode().split()
-    async with lean_ctx() as real:
-        asked = targets(bare, full, token, real)
+    async with plain() as uvicorn, lean_ctx() as real:
+        asked = targets(uvicorn, bare, full, token, real)
         for target in asked:
             await _check(target)
         rates: dict[str, list[float]] = {target.name: [] for target in asked}
@@ -159,7 +154,8 @@ async def measure(packages: int) -> None:
 def _row(target: Target, rates: dict[str, list[float]]) -> str:
     row = f"{target.name:34} {statistics.median(rates[target.name]):8.0f}/s"
     if target.empty:
-        row += f"  {_ratio(target.name, target.empty, rates):5.2f} of empty"
+        shares = [_ratio(target.name, target.empty + by, rates) for by in ("", OURS)]
+        row += f"  {shares[0]:.2f}, {shares[1]:.2f} of empty"
     there = [name for name in target.real if name in rates]
     versus = [
         f"{_ratio(target.name, name, rates):.1f} x {name.removeprefix(REAL)}" for name in there
@@ -170,6 +166,24 @@ def _row(target: Target, rates: dict[str, list[float]]) -> str:
 def _ratio(one: str, other: str, rates: dict[str, list[float]]) -> float:
     """Compare each round on its own: what slows the machine for a while slows both."""
     return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
+
+
+@asynccontextmanager
+async def plain() -> AsyncIterator[str]:
+    """Run the empty route as uvicorn does unless it is told otherwise."""
+    port = _free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "empty_route:app", "--port", str(port)),
+        *("--app-dir", str(Path(__file__).parent)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await _listening(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 @asynccontextmanager

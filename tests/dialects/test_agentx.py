@@ -23,11 +23,10 @@ from dialects.requirements import claims
 from github import GitHub, codes
 from registry_core import archives
 from registry_core.archives import Entry
-from registry_core.callers import ANONYMOUS, OWNER, Scope
+from registry_core.callers import OWNER, Scope
 from registry_core.formats import Visibility, agent
 from registry_core.formats.agent import CATEGORIES
 from registry_core.names import Kind, PackageName
-from registry_core.operations.search import Search, search
 from registry_core.packages import State
 from served import EVERYBODY, FAST, Served, bearing, hosted
 from transports.limits import Limits
@@ -35,6 +34,7 @@ from world import SUSPECT, World, package
 
 API = "/agentx/api/v1"
 AGENT = f"{API}/agents/@knid/gmail-agent"
+ONCE = Limits(requests_per_second=0.001, burst=1)
 FREE = Limits(
     requests_per_second=10_000,
     burst=10_000,
@@ -302,7 +302,7 @@ async def test_a_scope_is_the_same_in_any_case(served: Served, token: str) -> No
 # --- the real agents, and the other APIs
 
 
-async def test_the_real_agents_are_published_and_found_over_mcp_and_by_the_other_apis(
+async def test_the_real_agents_are_published_and_shelved(
     served: Served, token: str, shared: Path
 ) -> None:
     folders = sorted((shared / "data/agentx/agents").iterdir())
@@ -319,15 +319,6 @@ async def test_the_real_agents_are_published_and_found_over_mcp_and_by_the_other
     }
     assert list(counts) == list(CATEGORIES)
     assert (counts["communication"], counts["devtools"], counts["other"]) == (3, 2, 0)
-    for folder in folders:
-        words = folder.name.replace("-", " ")
-        given = Search(query=words, kind=Kind.AGENT, limit=5)
-        over_mcp = await search(served.world.registry, ANONYMOUS, given)
-        assert any(hit.ref.startswith(f"@knid/{folder.name}@") for hit in over_mcp.hits)
-        here = (await served.get(f"{API}/search?q={words}&limit=5")).json()["agents"]
-        assert folder.name in [agent["name"] for agent in here]
-    native = (await served.get("/api/v1/index.json?kind=agent")).json()["packages"]
-    assert len(native) == 14
     trust = (await served.get("/api/v1/packages/knid/gmail-agent/1.0.2/trust")).json()
     assert trust["trust_report"]["signature"] == "unsigned"
 
@@ -824,7 +815,7 @@ async def test_the_framework_refuses_in_its_words_too(
 
 
 async def test_every_guard_refuses_in_its_words(sqlite_world: World) -> None:
-    async with Served.inside(sqlite_world, limits=Limits(burst=1)) as served:
+    async with Served.inside(sqlite_world, limits=ONCE) as served:
         too_long = {"content-length": str(64 * 1024 * 1024)}
         assert is_a_refusal(
             await served.http.put(f"{API}/agents", content=b"x", headers=too_long), 413

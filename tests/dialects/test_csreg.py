@@ -32,6 +32,7 @@ from transports.limits import Limits
 from world import SUSPECT, World
 
 SKILL = "/skills/backend/code-reviewer"
+ONCE = Limits(requests_per_second=0.001, burst=1)
 LOOSE = Limits(requests_per_second=10_000, burst=10_000)
 
 
@@ -969,7 +970,7 @@ async def test_the_framework_refuses_in_its_words_too(
 
 @claims("csreg.429")
 async def test_every_guard_refuses_in_its_words(sqlite_world: World) -> None:
-    async with Served.inside(sqlite_world, limits=Limits(burst=1)) as served:
+    async with Served.inside(sqlite_world, limits=ONCE) as served:
         client = Csreg(served)
         assert (await client.get("/skills")).status_code == 200
         refused = await client.get("/skills")

@@ -1,53 +1,20 @@
-"""csreg's OpenAPI document is true: whatever is made of it, the server answers as it says.
-
-Schemathesis makes the requests: valid ones and broken ones, the same each time.
-"""
+"""csreg's OpenAPI document is true: whatever is made of it, the server answers as it says."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-import schemathesis
 from csreg import Csreg
-from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from schemathesis.checks import CheckFunction, not_a_server_error
-from schemathesis.core.control import SkipTest
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
-from served import EVERYBODY, Served
+from hammering import MODES, hammer
+from served import EVERYBODY, Served, bearing
 from transports.limits import Limits
 from world import World
-
-CHECKS: list[CheckFunction] = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
-EXAMPLES = 6
-"""Requests of each kind to each operation."""
-
-SETTLED = settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.fixture
@@ -119,39 +86,11 @@ async def test_every_answer_is_as_the_document_says(ada: Csreg, document: dict[s
         Draft202012Validator(schema).validate(response.json())
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.timeout(300)
 async def test_whatever_is_made_of_the_document_is_answered_as_it_says(
     ada: Csreg, document: dict[str, Any], mode: GenerationMode
 ) -> None:
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.generation.update(modes=[mode], allow_x00=True)
-    asked = await asyncio.to_thread(_hammer, schema, f"{ada.served.url}/csreg", ada.token, mode)
+    url = f"{ada.served.url}/csreg"
+    asked = await hammer(document, url, mode, known=KNOWN, headers=lambda _: bearing(ada.token))
     assert asked > 100
-
-
-def _hammer(schema: Any, url: str, token: str, mode: GenerationMode) -> int:
-    """Send what is made of each operation, in a thread beside the server's loop."""
-    asked = 0
-    operations = [found.ok() for found in schema.get_all_operations()]
-    for operation in sorted(operations, key=lambda one: one.method == "delete"):
-
-        @SETTLED
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def test(case: Any) -> None:
-            nonlocal asked
-            asked += 1
-            _settle(case, asked)
-            response = case.call(base_url=url, headers={"authorization": f"Bearer {token}"})
-            case.validate_response(response, checks=CHECKS)
-
-        with suppress(SkipTest):  # of some operations nothing can be wrong
-            test()
-    return asked
-
-
-def _settle(case: Any, number: int) -> None:
-    """Let every other request be about what is there."""
-    if number % 2:
-        for name in case.path_parameters or {}:
-            case.path_parameters[name] = KNOWN.get(name, case.path_parameters[name])

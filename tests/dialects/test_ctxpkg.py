@@ -13,10 +13,13 @@ from xml.dom import minidom
 import httpx
 import pytest
 
+from dialects.requirements import claims
 from registry_core.callers import OWNER, Scope
 from registry_core.formats import Visibility
 from registry_core.names import Kind, PackageName
-from served import Served, at, bearing
+from served import EVERYBODY, Served, at, bearing
+from transports.dialects.ctxpkg import svg
+from transports.limits import Limits
 from world import World, package
 
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"
@@ -36,6 +39,7 @@ def is_a_refusal(response: httpx.Response, status: int) -> bool:
 # --- publish
 
 
+@claims("ctxpkg.publish", "ctxpkg.publish.body", "ctxpkg.token.publish")
 async def test_a_publish_is_answered_201_with_what_was_published(served: Served) -> None:
     artifact = package()
     response = await served.put(await served.token(), artifact=artifact)
@@ -48,6 +52,7 @@ async def test_a_publish_is_answered_201_with_what_was_published(served: Served)
     assert said["trust_report"]["signature"] == "verified"
 
 
+@claims("ctxpkg.409", "ctxpkg.publish.immutable")
 async def test_a_version_is_published_once(served: Served) -> None:
     token = await served.token()
     first = await served.put(token)
@@ -78,6 +83,7 @@ async def test_of_two_publishers_of_one_version_one_wins(served: Served) -> None
     assert hashlib.sha256(bytes_).hexdigest() == listed["artifact_sha256"]
 
 
+@claims("ctxpkg.401")
 @pytest.mark.parametrize(
     "token", ["", "ctxp_" + "x" * 43, "ctxr_" + "x" * 43, "nonsense", "ctxp_\xe9" + "x" * 42]
 )
@@ -121,6 +127,7 @@ def without_signature(artifact: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
+@claims("ctxpkg.422", "ctxpkg.publish.checks", "ctxpkg.publish.secrets")
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -173,6 +180,9 @@ async def test_a_plus_in_the_path_is_a_plus(served: Served) -> None:
 # --- the package index
 
 
+@claims(
+    "ctxpkg.package", "ctxpkg.package.versions", "ctxpkg.package.quality", "ctxpkg.package.example"
+)
 async def test_the_index_has_the_fields_of_the_document(served: Served) -> None:
     artifact = package(tags=["review"])
     await served.put(await served.token(), artifact=artifact)
@@ -184,7 +194,13 @@ async def test_the_index_has_the_fields_of_the_document(served: Served) -> None:
     assert said["visibility"] == "public"
     assert said["kind"] == "skills"
     assert said["readme"].startswith("---\nname: review")
-    assert said["price"] is None
+    [item] = (await served.get("/api/v1/index.json")).json()["packages"]
+    assert [said[name] for name in ("quality", "roi", "price")] == [
+        item["quality"],
+        item["roi"],
+        None,
+    ]
+    assert sum(said["quality_breakdown"].values()) == said["quality"]
     [version] = said["versions"]
     signer = json.loads(artifact)["manifest"]["signature"]["public_key"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", version.pop("published_at"))
@@ -207,6 +223,7 @@ async def test_versions_are_listed_stable_and_newest_first(served: Served) -> No
     assert said["latest"] == "1.10.0"
 
 
+@claims("ctxpkg.404")
 @pytest.mark.parametrize(
     "path",
     [
@@ -239,6 +256,9 @@ async def test_what_is_not_there_is_404_in_json_and_never_a_redirect(
 # --- download
 
 
+@claims(
+    "ctxpkg.download", "ctxpkg.download.free", "ctxpkg.download.sha256", "ctxpkg.download.example"
+)
 async def test_a_download_is_the_uploaded_bytes_with_their_digest(served: Served) -> None:
     document = json.loads(package())
     artifact = json.dumps(document, indent=1).replace("\n", "\r\n").encode()  # not as we write it
@@ -332,6 +352,7 @@ async def test_yanking_twice_is_one_yank_and_yanking_nothing_is_404(served: Serv
 # --- trust
 
 
+@claims("ctxpkg.trust", "ctxpkg.trust.report", "ctxpkg.trust.public", "ctxpkg.trust.example")
 async def test_the_trust_report_says_what_was_checked_and_what_was_not(served: Served) -> None:
     await served.put(await served.token())
     response = await served.get(at("@acme/review", "1.0.0", "trust"))
@@ -361,6 +382,13 @@ async def test_the_trust_report_of_a_foreign_release_says_what_it_does_not_cover
 # --- catalog, search, publisher, badge
 
 
+@claims(
+    "ctxpkg.catalog",
+    "ctxpkg.catalog.scoped_name",
+    "ctxpkg.catalog.tags",
+    "ctxpkg.catalog.roi",
+    "ctxpkg.catalog.example",
+)
 async def test_the_catalog_lists_every_public_package(served: Served) -> None:
     token = await served.token()
     await served.put(token, tags=["review", "git"])
@@ -384,7 +412,8 @@ async def test_the_catalog_lists_every_public_package(served: Served) -> None:
         "tags": ["review", "git"],
         "verified": False,
         "visibility": "public",
-        "quality": None,
+        "quality": 25 + 35 + 15 * 22 // 60 + 10 * 2 // 3 + 5,
+        "roi": {"source_tokens": 17, "distilled_tokens": 17, "saved_tokens": 0},
         "price": None,
     }
 
@@ -408,6 +437,7 @@ async def test_lists_are_filtered_by_kind(served: Served, path: str) -> None:
     assert is_a_refusal(await served.get(f"{path}?kind=nonsense"), 400)
 
 
+@claims("ctxpkg.search", "ctxpkg.search.answer", "ctxpkg.search.example")
 async def test_search_finds_by_words_and_has_the_items_of_the_catalog(served: Served) -> None:
     token = await served.token()
     await served.put(token)
@@ -423,6 +453,7 @@ async def test_search_finds_by_words_and_has_the_items_of_the_catalog(served: Se
         assert (await served.get(f"/api/v1/search?q={strange}")).status_code == 200
 
 
+@claims("ctxpkg.publisher", "ctxpkg.publisher.profile", "ctxpkg.publisher.example")
 async def test_a_publisher_has_a_profile(served: Served) -> None:
     await served.put(await served.token())
     said = (await served.get("/api/v1/publishers/acme/index.json")).json()
@@ -431,6 +462,7 @@ async def test_a_publisher_has_a_profile(served: Served) -> None:
     assert [item["name"] for item in said["packages"]] == ["review"]
 
 
+@claims("ctxpkg.badge", "ctxpkg.badge.version", "ctxpkg.badge.example")
 async def test_the_badge_is_well_formed_and_shows_the_current_version(served: Served) -> None:
     token = await served.token()
     await served.put(token)
@@ -441,6 +473,22 @@ async def test_the_badge_is_well_formed_and_shows_the_current_version(served: Se
     assert "v1.0.0" in response.text
     await served.put(token, version="1.1.0")
     assert "v1.1.0" in (await served.get("/api/v1/badge/acme/review")).text
+    assert response.headers["cache-control"] == "public, max-age=300"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+async def test_a_badge_shows_a_strange_version_as_text(served: Served) -> None:
+    token, version = await served.token(), "1.0.0-rc.1+b-2"
+    assert (await served.put(token, version=version)).status_code == 201
+    response = await served.get("/api/v1/badge/acme/review")
+    [*_, shown] = minidom.parseString(response.text).getElementsByTagName("text")
+    assert shown.firstChild.data == f"v{version}"
+    assert not minidom.parseString(svg("a<b>&", '"<script/>')).getElementsByTagName("script")
+    assert (
+        await served.http.delete(at("@acme/review", version), headers=bearing(token))
+    ).is_success
+    assert "yanked" in (await served.get("/api/v1/badge/acme/review")).text
 
 
 # --- caching, as clients see it
@@ -505,6 +553,7 @@ async def test_a_private_package_does_not_exist_for_outsiders(served: Served) ->
     assert is_a_refusal(await served.http.delete(address, headers=bearing(foreign)), 404)
 
 
+@claims("ctxpkg.token.read", "ctxpkg.token.installs")
 @pytest.mark.parametrize("scope", [Scope.PUBLISH, Scope.READ])
 async def test_a_token_of_its_namespace_opens_a_private_package(
     served: Served, scope: Scope
@@ -543,6 +592,23 @@ async def test_a_package_that_becomes_private_is_gone_at_once(served: Served) ->
     await packages.set_visibility(PackageName("acme", "review"), Visibility.PUBLIC, OWNER)
     for path in DOCUMENTS:
         assert (await served.get(path)).status_code == 200
+
+
+# --- limits
+
+
+@claims("ctxpkg.anonymous", "ctxpkg.429")
+async def test_who_has_no_token_downloads_so_much_from_one_address(sqlite_world: World) -> None:
+    await sqlite_world.publish("@acme/review")
+    limits, path = (
+        Limits(requests_per_second=0.01, burst=2),
+        at("@acme/review", "1.0.0", "download"),
+    )
+    async with Served.inside(sqlite_world, EVERYBODY, limits, peer="192.0.2.1") as served:
+        assert [(await served.get(path)).status_code for _ in range(2)] == [200, 200]
+        refused = await served.get(path)
+        assert is_a_refusal(refused, 429)
+        assert int(refused.headers["retry-after"]) > 0
 
 
 # --- freshness

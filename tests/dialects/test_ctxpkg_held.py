@@ -57,6 +57,14 @@ async def test_a_held_release_is_shown_to_its_publisher_alone(served: Served, to
         assert seen.headers["cache-control"] == "private, no-store"
 
 
+async def test_of_a_package_that_is_held_whole_there_is_no_badge(served: Served) -> None:
+    held = package("@acme/other", files={"SKILL.md": SUSPECT})
+    sent = await served.put(await served.token(), "@acme/other", artifact=held)
+    assert sent.json()["held"] is True
+    for path in ("/api/v1/badge/acme/other", at("@acme/other", "index.json")):
+        assert (await served.get(path)).status_code == 404
+
+
 async def test_who_opts_in_downloads_what_is_held(served: Served, token: str) -> None:
     await publish_suspect(served, token)
     got = await served.get(f"{HELD}/download?include_held=true")

@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from registry_core.operations import CATALOG
 from served import EVERYBODY, Served
-from transports.dialects import ctxpkg, leanctx, osv, tlog
+from transports.dialects import ctxpkg, ctxpkg_account, leanctx, osv, payments, tlog
 from transports.openapi import CONTRACT
 from transports.routes import each
 from world import World
@@ -135,7 +135,9 @@ def routes() -> set[str]:
             [
                 *leanctx.routes(),
                 *ctxpkg.routes(),
+                *ctxpkg_account.routes(),
                 *osv.routes(),
+                *payments.routes(),
                 *tlog.routes(),
             ]
         )

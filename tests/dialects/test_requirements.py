@@ -11,11 +11,18 @@ from dialects import (
     requirements,
     requirements_agentx,
     requirements_csreg,
+    requirements_ctxpkg,
     requirements_patchcat,
 )
 from dialects.requirements import claimed, plain
 
-DOCUMENTS = (requirements, requirements_agentx, requirements_patchcat, requirements_csreg)
+DOCUMENTS = (
+    requirements,
+    requirements_agentx,
+    requirements_patchcat,
+    requirements_csreg,
+    requirements_ctxpkg,
+)
 ALL = {name for document in DOCUMENTS for name in document.REQUIREMENTS}
 
 

@@ -57,7 +57,7 @@ def test_every_shell_block_runs_one_after_the_other(environment, tmp_path):
         assert done.stdout
         said += done.stdout
     assert said.count('"error_code":"host_denied"') == 2
-    assert re.search(r"^HTTP/1.1 429 .*\nretry-after: 1", said, re.MULTILINE)
+    assert re.search(r"^HTTP/1.1 429 .*\nretry-after: \d", said, re.MULTILINE)
     assert not (tmp_path / "project/.agents/skills/tidy-imports").exists()
 
 

@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from ctxmcp import continuity, following, http, keyholder, lock, logs, policy, remote, sse, terminal
 from ctxmcp.hosts import Audience
 from ctxmcp.hosts.layout import Named, lay_out
-from registry_core import archives, canonical, dsse, keys
+from registry_core import archives, canonical, dsse, keys, stripe
 from registry_core.archives import contents, pkzip, ustar
+from registry_core.domains import parse_domain
 from registry_core.errors import Invalid, RegistryError
 from registry_core.events import leaves
 from registry_core.events import search as event_search
@@ -51,6 +52,7 @@ from registry_core.operations import CATALOG
 from registry_core.operations.keys import KeyChain
 from registry_core.packages import advisories
 from registry_core.search import terms
+from registry_core.signin import parse_email
 from registry_core.signing import SigningKey, is_valid
 from registry_core.transparency import checkpoints, handover, notes, proofs, tiles, witness
 from registry_core.transparency.merkle import is_consistent
@@ -346,6 +348,13 @@ def _advisory(data: bytes) -> object:
     return warned.affects(ONE), osv.document(made)
 
 
+def _payment(data: bytes) -> object:
+    """What comes by a webhook: its signature, and what is signed."""
+    with contextlib.suppress(RegistryError):
+        stripe.check(data, text(data), "whsec_test", datetime(2026, 1, 2, tzinfo=UTC))
+    return stripe.read(data)
+
+
 def _words(data: bytes) -> object:
     given = text(data)
     terms.text_terms(given)
@@ -443,12 +452,14 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "model": _model,
         "calls": _calls,
         "advisory": _advisory,
+        "payment": _payment,
         "words": _words,
         "terminal": _terminal,
         "quarantine": lambda data: quarantine.summarize(text(data)[:50_000]),
         "names": each(
             _reference, _name, _version, _range, Kind.parse, parse_namespace, parse_selector, shown
         ),
+        "addresses": each(parse_email, parse_domain),
         "hosts": each(access.read_name, access.read_origin),
         "signatures": each(
             lambda given: is_valid(given[:128], given.encode("utf-8", "replace"), given[-64:])

@@ -220,3 +220,41 @@ async def test_an_account_token_that_is_revoked_opens_nothing(world: World):
     await world.registry.tokens.revoke(token.id, OWNER)
     with pytest.raises(Unauthenticated):
         await world.registry.tokens.authenticate(text)
+
+
+async def test_an_account_holds_what_is_its_own_and_what_is_its_teams(world: World):
+    registry, accounts = world.registry, world.registry.accounts
+    texts = {name: (await world.account(name))[0] for name in ("ada", "bob")}
+
+    async def caller(name: str) -> Caller:
+        return await registry.tokens.authenticate(texts[name])
+
+    async def held(name: str) -> list[tuple[str, str | None, Role]]:
+        return [(h.namespace, h.team, h.role) for h in await accounts.holdings(await caller(name))]
+
+    await accounts.make_team("backend", "Backend", await caller("ada"))
+    await accounts.set_member("backend", "bob", Role.WRITE, await caller("ada"))
+    await accounts.claim("acme", await caller("ada"))
+    await accounts.claim("tools", await caller("ada"), team="backend")
+    with pytest.raises(Forbidden):
+        await accounts.claim("more", await caller("bob"), team="backend")
+    with pytest.raises(Forbidden):
+        await accounts.give("acme", "backend", await caller("bob"))
+    with pytest.raises(NotFound):
+        await accounts.give("acme", "bob", await caller("ada"))
+    assert ("acme", None, Role.ADMIN) in await held("ada")
+    await accounts.give("acme", "backend", await caller("ada"))
+    assert await held("ada") == [
+        ("acme", "backend", Role.ADMIN),
+        ("ada", None, Role.ADMIN),
+        ("backend", "backend", Role.ADMIN),
+        ("tools", "backend", Role.ADMIN),
+    ]
+    assert await held("bob") == [
+        ("acme", "backend", Role.WRITE),
+        ("backend", "backend", Role.WRITE),
+        ("bob", None, Role.ADMIN),
+        ("tools", "backend", Role.WRITE),
+    ]
+    with pytest.raises(Forbidden):
+        await accounts.give("tools", "backend", await caller("ada"))

@@ -238,6 +238,7 @@ async def test_who_has_no_token_is_told_so_and_who_has_the_wrong_one_too(sqlite_
             "namespace": "acme",
             "key": KEY.public_key,
             "statement": _statement(name),
+            "amount_cents": 0,
         }
         given = {
             key: value

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import select, update
 
 from github import SECRET, GitHub, codes
-from registry_core.errors import Invalid, NotFound, Unauthenticated, Unavailable
+from registry_core.errors import Expired, Invalid, NotFound, Unauthenticated, Unavailable
 from registry_core.schema import metadata, sign_ins
 from registry_core.signin import LIFETIME, Pass, is_loopback
 from world import World
 
 AGENTX = Pass("agentx", "agentx", timedelta(days=90))
 PATCHCAT = Pass("patchcat", "patchcat", timedelta(days=30))
+CTXPKG = Pass("ctxpkg", "ctxs", timedelta(days=14))
 BACK = "http://127.0.0.1:9876/callback"
 STATE = "0123456789abcdef0123456789abcdef"
 
@@ -170,3 +171,26 @@ def test_a_listener_on_this_machine_is_one(address: str):
 )
 def test_what_is_not_a_listener_on_this_machine_is_none(address: str):
     assert not is_loopback(address)
+
+
+async def test_a_link_signs_in_whoever_reads_the_mail_once(world: World):
+    sign_in, tokens = world.registry.sign_in, world.registry.tokens
+    first = await sign_in.begin_by_mail(CTXPKG, "ada@example.com")
+    second = await sign_in.begin_by_mail(CTXPKG, "ada@example.com")
+    done = await sign_in.finish_by_mail(CTXPKG, first)
+    assert (done.account.handle, done.account.email) == ("ada", "ada@example.com")
+    assert (await tokens.authenticate(done.token)).account == done.account.id
+    assert (await sign_in.finish_by_mail(CTXPKG, second)).account.id == done.account.id
+    for used in (first, second, "x"):
+        with pytest.raises(Expired):
+            await sign_in.finish_by_mail(CTXPKG, used)
+
+
+async def test_a_link_and_a_state_are_not_the_same_thing(world: World, github: GitHub):
+    back = await agreed(world, github)
+    with pytest.raises(Expired):
+        await world.registry.sign_in.finish_by_mail(CTXPKG, back["state"])
+    secret = await world.registry.sign_in.begin_by_mail(CTXPKG, "ada@example.com")
+    with pytest.raises(Expired):
+        await world.registry.sign_in.finish(AGENTX, state=secret, code=back["code"])
+    assert (await world.registry.sign_in.finish(AGENTX, **back)).token

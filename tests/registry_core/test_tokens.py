@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from dialects.requirements import claims
 from registry_core.callers import OWNER, Caller, Scope
 from registry_core.errors import (
     Conflict,
@@ -75,6 +76,7 @@ async def test_what_is_no_token_opens_nothing(sqlite_world: World, text):
         await sqlite_world.registry.tokens.authenticate(text)
 
 
+@claims("ctxpkg.token.once")
 async def test_no_table_holds_a_token(sqlite_world: World):
     text, _ = await sqlite_world.mint("acme")
     async with sqlite_world.registry.journal.database.read() as connection:

@@ -96,6 +96,9 @@ async def test_prometheus_reads_the_same_without_any_label(served: Served) -> No
     await served.put(await served.token())
     await served.get("/v1/tools")
     response = await served.get("/v1/metrics?format=prometheus")
+    document = (await served.get("/openapi.json")).json()
+    told = document["paths"]["/v1/metrics"]["get"]["responses"]["200"]["content"]
+    assert response.headers["content-type"].partition(";")[0] in told
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     samples = [
         sample

@@ -188,6 +188,17 @@ async def test_invented_tokens_are_bounded_by_address_and_so_are_their_look_ups(
         assert (await call(served, **bearing(good))).status_code == 200
 
 
+async def test_who_sends_no_token_keeps_nobody_behind_the_same_proxy_from_being_found(
+    sqlite_world: World,
+) -> None:
+    limits = Limits(requests_per_second=0.001, burst=5)
+    async with Served.inside(sqlite_world, EVERYBODY, limits, peer="192.0.2.1") as served:
+        good = await served.token()
+        statuses = [(await call(served)).status_code for _ in range(6)]
+        assert statuses == [401] * 5 + [429]
+        assert (await call(served, **bearing(good))).status_code == 200
+
+
 async def test_a_request_looks_its_token_up_once_where_anything_was_written(
     sqlite_world: World, look_ups: list[str]
 ) -> None:

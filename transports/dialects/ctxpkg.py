@@ -33,6 +33,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from registry_core import publish as publishing
+from registry_core import quality
 from registry_core.callers import ANONYMOUS, Scope
 from registry_core.errors import (
     Forbidden,
@@ -40,6 +41,7 @@ from registry_core.errors import (
     InvalidPackage,
     InvalidVersion,
     NotFound,
+    PaymentRequired,
     RegistryError,
     Rejected,
     Unauthenticated,
@@ -54,10 +56,11 @@ from registry_core.verification import Binding, Outcome, Report
 from transports import refusals
 from transports.answers import EVERYTHING, Answer, answer, respond
 from transports.guards.auth import bearer
+from transports.paid import PRIVATE
 from transports.state import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
@@ -69,14 +72,16 @@ if TYPE_CHECKING:
 
 MOST_BODY = (("/api/v1/packages/", MAX_ARTIFACT),)
 
-STATUSES: Mapping[type[RegistryError], int] = {**refusals.STATUSES, InvalidPackage: 422}
+STATUSES: Mapping[type[RegistryError], int] = {
+    **refusals.STATUSES,
+    InvalidPackage: 422,
+    PaymentRequired: 402,
+}
 """ "Publish rejected: validation failed or secret scan found high-confidence credentials"."""
 
 CATALOG_FRESH = 300
 PACKAGE_FRESH = 60
 """Seconds, as the contract has them."""
-
-PRIVATE = "private, no-store"
 
 MOST_FOUND = 100
 """Results of one search."""
@@ -88,6 +93,9 @@ SMALL = 256 * 1024
 """Bytes of an artifact that is kept ready."""
 
 NO_REASON = "no reason given"
+
+INERT = "default-src 'none'; sandbox"
+"""What a picture may do that somebody opens as a page: nothing."""
 
 _PACKAGE = "/api/v1/packages/{ns}/{name}"
 _JSON = "application/json"
@@ -114,6 +122,8 @@ def refuse(error: RegistryError) -> Response:
     body: dict[str, Any] = {"error": text, "code": error.code}
     if isinstance(error, Rejected) and error.report is not None:
         body["findings"] = [asdict(finding) for finding in error.report.blocking]
+    if isinstance(error, PaymentRequired):
+        body["buy_url"] = error.buy_url
     return refusals.response(error, refusals.status(error, STATUSES), body)
 
 
@@ -252,7 +262,7 @@ async def _visible(
     state = opened(request.scope)
     try:
         ready = await state.answers.get(key, about=about, make=partial(make, ANONYMOUS))
-    except NotFound:
+    except (NotFound, PaymentRequired):
         caller = await bearer(request.scope).reader()
         if caller is ANONYMOUS:
             raise
@@ -289,11 +299,12 @@ def _kind(request: Request) -> Kind | None:
 
 async def _catalog(registry: Registry, kind: Kind | None, caller: Caller) -> Answer:
     found = await registry.packages.list(caller, kind=kind)
-    return await asyncio.to_thread(_catalog_document, found)
+    verified = await registry.domains.verified()
+    return await asyncio.to_thread(_catalog_document, found, verified)
 
 
-def _catalog_document(found: Sequence[Summary]) -> Answer:
-    items = [_item(package) for package in found]
+def _catalog_document(found: Sequence[Summary], verified: Container[str]) -> Answer:
+    items = [_item(package, verified) for package in found]
     return _lasting({"schema": "ctxpkg-registry-index-v1", "packages": items})
 
 
@@ -312,7 +323,9 @@ async def _search(registry: Registry, text: str, kind: Kind | None, caller: Call
     fitting = found.hits if found.fits else ()
     packages = await registry.packages.by_id([int(hit.key) for hit in fitting])
     hits = [packages[int(hit.key)] for hit in fitting if int(hit.key) in packages]
-    results = [_item(package) for package in hits if package.latest and not package.private]
+    shown = [package for package in hits if package.latest and not package.private]
+    verified = await registry.domains.verified()
+    results = [_item(package, verified) for package in shown]
     return _lasting({"count": len(results), "query": text, "results": results}, PACKAGE_FRESH)
 
 
@@ -322,11 +335,13 @@ async def _publisher(
     found = await registry.packages.list(caller, namespace=namespace)
     if not found:
         raise NotFound(f"no publisher {shown(namespace)}")
-    items = [_item(package) for package in found if kind in {None, package.kind}]
-    return _lasting({"namespace": namespace, "verified_domains": [], "packages": items})
+    verified = await registry.domains.verified()
+    items = [_item(package, verified) for package in found if kind in {None, package.kind}]
+    domains = verified.get(namespace, [])
+    return _lasting({"namespace": namespace, "verified_domains": domains, "packages": items})
 
 
-def _item(package: Summary) -> dict[str, Any]:
+def _item(package: Summary, verified: Container[str]) -> dict[str, Any]:
     release = package.latest
     return {
         "namespace": package.name.namespace,
@@ -339,20 +354,33 @@ def _item(package: Summary) -> dict[str, Any]:
         "downloads": package.downloads,
         "updated_at": _moment(package.updated_at),
         "tags": list(release.tags) if release else [],
-        "verified": False,
+        "verified": package.name.namespace in verified,
         "visibility": package.visibility,
-        "quality": None,
-        "price": None,
+        **_worth(package),
+    }
+
+
+def _worth(package: Summary) -> dict[str, Any]:
+    """Say how good it is, what it saves and what it costs."""
+    points, roi = quality.points(package), None
+    if (release := package.latest) and release.source_tokens and release.distilled_tokens:
+        roi = {
+            "source_tokens": release.source_tokens,
+            "distilled_tokens": release.distilled_tokens,
+            "saved_tokens": release.source_tokens - release.distilled_tokens,
+        }
+    return {
+        "quality": sum(points.values()) if points else None,
+        "roi": roi,
+        "price": asdict(package.price) if package.price else None,
     }
 
 
 async def _package(registry: Registry, name: PackageName, caller: Caller) -> Answer:
-    found = await registry.packages.find(name, caller)
-    if not found.releases:
-        raise NotFound(f"no version of {name} is released")
+    found = await _released(registry, name, caller)
     readme = ""
     if found.latest:
-        readme = (await registry.packages.details(found.latest)).readme[:MOST_README]
+        readme = found.readme(await registry.packages.details(found.latest))[:MOST_README]
     document = {
         "schema": "ctxpkg-registry-package-v1",
         "namespace": name.namespace,
@@ -365,12 +393,20 @@ async def _package(registry: Registry, name: PackageName, caller: Caller) -> Ans
         # Clients install the first that is not yanked, in this order, and read no `latest`.
         "versions": [_version(release) for release in found.releases],
         "readme": readme,
-        "quality": None,
-        "price": None,
+        **_worth(found),
+        "quality_breakdown": quality.points(found),
     }
     if found.deprecated is not None:
         document |= {"deprecated": found.deprecated, "replacement": found.replacement}
-    return _about_package(found, refusals.encode(document), _JSON)
+    return _about_package(refusals.encode(document), _JSON, private=found.private)
+
+
+async def _released(registry: Registry, name: PackageName, caller: Caller) -> Package:
+    """Find a package; of one whose only versions are held nobody is told."""
+    found = await registry.packages.find(name, caller)
+    if not found.releases:
+        raise NotFound(f"no version of {name} is released")
+    return found
 
 
 def _version(release: Release) -> dict[str, Any]:
@@ -391,7 +427,11 @@ async def _trust(registry: Registry, name: PackageName, version: str, caller: Ca
     release = _release(found, version, told=caller.is_told_of(name.namespace))
     details = await registry.packages.details(release)
     document = {"trust_report": _trust_report(Report.from_json(details.report))}
-    return _about_package(found, refusals.encode(document), _JSON, of=release)
+    return _about_package(
+        refusals.encode(document),
+        _JSON,
+        private=found.private or release.state is not State.RELEASED,
+    )
 
 
 async def _download(
@@ -405,6 +445,7 @@ async def _download(
     release = _release(found, version, told=held or caller.is_told_of(name.namespace))
     if release.state not in {State.RELEASED, State.HELD}:
         raise found.refusal_of(release)
+    await registry.purchases.admit(found, caller)
     filename = f"{name.namespace}-{name.name}-{release.version}.ctxpkg"
     headers = [
         ("x-ctxpkg-sha256", release.sha256),
@@ -412,27 +453,30 @@ async def _download(
     ]
     yanked = [("x-ctxpkg-yanked", "true")] if release.avoided else []
     ready = _about_package(
-        found,
         await registry.blobs.get(release.sha256),
         "application/octet-stream",
         # The bytes never change, the mark may: a cache that asks again has to see a new ETag.
         etag=f"{release.sha256}{'-yanked' if release.avoided else ''}",
         headers=[*headers, *yanked],
-        of=release,
+        private=found.private or found.price is not None or release.state is not State.RELEASED,
     )
     return replace(ready, counts=(found.id, release.id))
 
 
 async def _badge(registry: Registry, name: PackageName, caller: Caller) -> Answer:
-    found = await registry.packages.find(name, caller)
+    found = await _released(registry, name, caller)
     text = f"v{found.latest.version}" if found.latest else "yanked"
-    cache = f"public, max-age={CATALOG_FRESH}"
     return answer(
-        _svg("ctxpkg", text).encode(), "image/svg+xml", cache=cache, fresh_for=CATALOG_FRESH
+        svg("ctxpkg", text).encode(),
+        "image/svg+xml",
+        cache=f"public, max-age={CATALOG_FRESH}",
+        fresh_for=CATALOG_FRESH,
+        headers=[("content-security-policy", INERT)],
     )
 
 
-def _svg(label: str, text: str) -> str:
+def svg(label: str, text: str) -> str:
+    """Draw a badge."""
     left, right = 10 + 7 * len(label), 10 + 7 * len(text)
     title, label, text = (escape(part) for part in (f"{label}: {text}", label, text))
     return (
@@ -462,16 +506,14 @@ def _lasting(document: Mapping[str, Any], seconds: int = CATALOG_FRESH) -> Answe
 
 
 def _about_package(
-    found: Package,
     body: bytes,
     media_type: str,
     *,
+    private: bool,
     etag: str = "",
     headers: Sequence[tuple[str, str]] = (),
-    of: Release | None = None,
 ) -> Answer:
-    """Answer about one package: short-lived where it is public, kept nowhere where it is not."""
-    private = found.private or bool(of and of.state is not State.RELEASED)
+    """Answer about one package: short-lived, and kept nowhere where it is not for everybody."""
     keep = not private and len(body) <= SMALL
     return answer(
         body,

@@ -1,16 +1,21 @@
-"""Who sends a request: the bearer token of its `Authorization` header, or the owner at his machine.
+"""Who sends a request: who holds the token of its `Authorization` header, or the owner.
+
+The header counts before the session in a browser's cookie (`transports.cookies`), and that before
+the owner, who sends neither and sits at his machine.
 
 `Authenticate` refuses nothing by itself. A stale token must not lock its holder out of what is
 public and must not write, so the endpoint says what it needs: `caller`, `reader` or
-`local_or_token`. A look-up always goes to the database, so a revoked token opens nothing from the
-next request on; an endpoint whose answer is the same for everybody asks for none.
+`local_or_token`. What was looked up is believed until something is committed to the database, so a
+revoked token opens nothing from the next request on. An endpoint whose answer is the same for
+everybody asks for none.
 
 `LoopbackOrToken` stands before what is not public: a token, or a caller at this machine where that
 is enough. Whom it turns away where tools are called is written into the audit log.
 
 For limits an asker is told apart by a digest, never by the token: `owner`, `token:<digest>` once
-the token was found in the database, and else `peer:<address>`, so that inventing tokens gives
-nobody a new allowance.
+the token was found in the database, `unseen:<address>` before that, and `peer:<address>` without
+one. So inventing tokens gives nobody a new allowance, and those who send none keep nobody from
+being found who comes through the same proxy.
 """
 
 from __future__ import annotations
@@ -21,8 +26,10 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from registry_core.callers import ANONYMOUS, OWNER, Caller
-from registry_core.errors import RegistryError, Unauthenticated
+from registry_core.errors import Forbidden, RegistryError, Unauthenticated
 from registry_core.events import Audited
+from transports import cookies
+from transports.headers import sent
 from transports.state import opened
 
 if TYPE_CHECKING:
@@ -131,9 +138,11 @@ class Bearer:
         self._scope = scope
         self._access = access
         self._known = known
-        self._given: list[bytes] = [
-            value for name, value in scope["headers"] if name == b"authorization"
-        ]
+        self._given = sent(scope).get(b"authorization", ())
+        self.session = "" if self._given else cookies.session(scope)
+        """The token in the cookie of a browser, where that is what counts."""
+        if self.session:
+            self._given = [f"Bearer {self.session}".encode("latin-1", "replace")]
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
         self._is_local: bool | None = None
@@ -142,7 +151,8 @@ class Bearer:
     async def caller(self) -> Caller:
         """Say who it is; anonymous without a token.
 
-        Raises Unauthenticated where a token was sent that is malformed, unknown or revoked.
+        Raises Unauthenticated where a token was sent that is malformed, unknown or revoked, and
+        Forbidden where a session would change something for a page of somewhere else.
         """
         if self._refused is not None:
             raise self._refused
@@ -154,7 +164,7 @@ class Bearer:
         """Say who it is; a token that opens nothing is as good as none."""
         try:
             return await self.caller()
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
             return ANONYMOUS
 
     async def local_or_token(self) -> Caller:
@@ -164,7 +174,7 @@ class Bearer:
         """
         if self._given:
             return await self.caller()
-        if self._local:
+        if self.local:
             return OWNER
         raise Unauthenticated(
             "this needs a token",
@@ -174,9 +184,9 @@ class Bearer:
     @property
     def key(self) -> str:
         """Whose allowance this request takes from, as far as is known without a look-up."""
-        if self.token_key:
-            return self.token_key
-        return "owner" if not self._given and self._local else self._peer
+        if self._given:
+            return self.token_key or f"unseen:{self._network}"
+        return "owner" if self.local else self.address_key
 
     @property
     def token_key(self) -> str:
@@ -194,7 +204,7 @@ class Bearer:
     @property
     def address_key(self) -> str:
         """The key of the network that asks; empty where a good token says who it is."""
-        return "" if self.account_key else self._peer
+        return "" if self.account_key else f"peer:{self._network}"
 
     async def settled_key(self) -> str:
         """Look the token up where it was not found before, and return the key."""
@@ -210,18 +220,21 @@ class Bearer:
             self._known.discard(self._digest)
             raise
         self._known.add(self._digest)
+        if self.session:
+            cookies.refuse_forged(self._scope, self.session)
         return found
 
     @property
-    def _local(self) -> bool:
+    def local(self) -> bool:
+        """Whether the caller is at this machine, to a server that is for it alone."""
         if self._is_local is None:
             self._is_local = self._access.is_local(self._scope)
         return self._is_local
 
     @property
-    def _peer(self) -> str:
+    def _network(self) -> str:
         client = self._scope.get("client")
-        return f"peer:{_network(client[0] if client else '')}"
+        return _network(client[0] if client else "")
 
     def _token(self) -> str:
         if len(self._given) > 1:

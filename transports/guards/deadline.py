@@ -39,12 +39,14 @@ class Deadline:
         wait = self._watch.wait(self._seconds)
         clock = _Clock(wait, receive, send)
         try:
-            async with wait:
-                await self._app(scope, clock.receive, clock.send)
+            await wait.over(self._answer(scope, clock))
         except TimeoutError:
             if not wait.expired:
                 raise
             await self._refuse(scope, self._refusal())(scope, receive, send)
+
+    async def _answer(self, scope: Scope, clock: _Clock) -> None:
+        await self._app(scope, clock.receive, clock.send)
 
     def _applies(self, scope: Scope) -> bool:
         return scope["type"] == "http" and self._seconds > 0 and scope["path"] not in self._exempt
@@ -69,12 +71,12 @@ class _Clock:
     async def receive(self) -> Message:
         if not self._reading or self._begun:
             return await self._receive()
-        left = self._wait.pause()
+        self._wait.pause()
         try:
             message = await self._receive()
         finally:
             if not self._begun:
-                self._wait.resume(left)
+                self._wait.resume()
         self._reading = message.get("more_body", False)
         return message
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from registry_core.names import shown
 from transports.access import read_name, read_origin
+from transports.headers import words
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
@@ -45,13 +46,10 @@ class HostCheck:
         await app(scope, receive, send)
 
     def _problem(self, scope: Scope) -> HostDenied | None:
-        hosts, origins = [], []
-        for name, value in scope["headers"]:
-            if name == b"host":
-                hosts.append(value.decode("latin-1"))
-            elif name == b"origin":
-                origins.append(value.decode("latin-1"))
-        return self._host(hosts) or (None if self._shared(scope) else self._origin(origins))
+        problem = self._host(words(scope, b"host"))
+        if problem is not None or self._shared(scope):
+            return problem
+        return self._origin(words(scope, b"origin"))
 
     def _host(self, given: Sequence[str]) -> HostDenied | None:
         if len(given) != 1:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from transports.headers import announced, sent
 from transports.refusals import TooSlow
 from transports.watch import Watch
 
@@ -61,16 +62,10 @@ def _coming(scope: Scope) -> _Coming | None:
     """Read the headers; None where there is no body to come."""
     if scope["type"] != "http":
         return None
-    declared, chunked, waits = 0, False, False
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            declared = int(value)
-        elif name == b"transfer-encoding":
-            chunked = True
-        elif name == b"expect":
-            waits = value.lower() == b"100-continue"
-    if not declared and not chunked:
+    declared = announced(scope)
+    if declared is None:
         return None
+    waits = any(value.lower() == b"100-continue" for value in sent(scope).get(b"expect", ()))
     return _Coming(waits, declared > MOST_DRAINED)
 
 
@@ -92,11 +87,9 @@ class _Body:
     async def receive(self) -> Message:
         if self._ended or not self._grace:
             return await self._next()
-        began = _now()
-        left = self._grace + self._length / SLOWEST - self._waited
+        wait = self._watch.wait(self._grace + self._length / SLOWEST - self._waited)
         try:
-            async with self._watch.wait(left):
-                return await self._next()
+            return await wait.over(self._next())
         except TimeoutError:
             self._hopeless = True
             raise TooSlow(
@@ -104,7 +97,7 @@ class _Body:
                 hint=f"Send at least {SLOWEST:,} bytes a second.",
             ) from None
         finally:
-            self._waited += _now() - began
+            self._waited += wait.waited
 
     async def send(self, message: Message) -> None:
         starts = message["type"] == "http.response.start"
@@ -130,7 +123,3 @@ class _Body:
         self._length += len(message.get("body", b""))
         self._ended = not message.get("more_body", False)
         return message
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_core.errors import TooLarge
+from transports.headers import announced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ class BodyLimit:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        declared = _declared(scope)
+        declared = announced(scope) if scope["type"] == "http" else None
         if declared is None:
             await self._app(scope, receive, send)
             return
@@ -42,17 +43,6 @@ class BodyLimit:
             return message
 
         await self._app(scope, bounded, send)
-
-
-def _declared(scope: Scope) -> int | None:
-    """Return the length that the headers announce, 0 for chunks; None where no body comes."""
-    if scope["type"] != "http":
-        return None
-    lengths = {name: value for name, value in scope["headers"] if name in _ANNOUNCE}
-    return int(lengths.get(b"content-length", 0)) if lengths else None
-
-
-_ANNOUNCE = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def _too_large(most: int) -> TooLarge:

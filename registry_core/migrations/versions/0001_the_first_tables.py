@@ -196,6 +196,7 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("then_to", sa.Text(), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_sign_ins")),
@@ -216,6 +217,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_namespaces_account_id", "namespaces", ["account_id"], unique=False)
     op.create_index("ix_namespaces_team_id", "namespaces", ["team_id"], unique=False)
+    op.create_table(
+        "domains",
+        sa.Column("namespace", sa.String(length=32), nullable=False),
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("challenge", sa.String(length=32), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_domains_namespace")
+        ),
+        sa.PrimaryKeyConstraint("namespace", "domain", name=op.f("pk_domains")),
+    )
 
     op.create_table(
         "sessions",
@@ -259,6 +272,8 @@ def upgrade() -> None:
         sa.Column("channels", sa.JSON(), nullable=False),
         sa.Column("deprecated", sa.Text(), nullable=True),
         sa.Column("replacement", sa.String(length=100), nullable=True),
+        sa.Column("price_cents", sa.Integer(), nullable=True),
+        sa.Column("currency", sa.String(length=3), nullable=True),
         sa.ForeignKeyConstraint(
             ["namespace"], ["namespaces.name"], name=op.f("fk_packages_namespace")
         ),
@@ -266,6 +281,36 @@ def upgrade() -> None:
         sa.UniqueConstraint("namespace", "name", name=op.f("uq_packages_namespace_name")),
     )
     op.create_index("ix_packages_kind", "packages", ["kind"], unique=False)
+
+    op.create_table(
+        "purchases",
+        sa.Column("payment", sa.String(length=255), nullable=False),
+        sa.Column("package_id", sa.Integer(), nullable=False),
+        sa.Column("namespace", sa.String(length=32), nullable=True),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("amount_cents", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("bought_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refunded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_purchases_namespace")
+        ),
+        sa.ForeignKeyConstraint(
+            ["package_id"], ["packages.id"], name=op.f("fk_purchases_package_id")
+        ),
+        sa.PrimaryKeyConstraint("payment", name=op.f("pk_purchases")),
+    )
+    op.create_index("ix_purchases_package_id", "purchases", ["package_id"], unique=False)
+
+    op.create_table(
+        "payment_events",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("payment", sa.String(length=255), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_events")),
+    )
+    op.create_index("ix_payment_events_payment", "payment_events", ["payment"], unique=False)
 
     op.create_table(
         "cards",
@@ -318,6 +363,8 @@ def upgrade() -> None:
         sa.Column("category", sa.String(length=32), nullable=False),
         sa.Column("dependencies", sa.JSON(), nullable=False),
         sa.Column("powers", sa.JSON(), nullable=False),
+        sa.Column("source_tokens", sa.Integer(), nullable=True),
+        sa.Column("distilled_tokens", sa.Integer(), nullable=True),
         sa.Column("outcome", sa.String(length=8), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),

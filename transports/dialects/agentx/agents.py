@@ -25,7 +25,7 @@ from registry_core.errors import (
 from registry_core.formats import agent, reading
 from registry_core.names import Kind, PackageName, Version
 from registry_core.operations.changing import Revoke, revoke
-from transports import apis, refusals
+from transports import apis, paid, refusals
 from transports.answers import answer as ready
 from transports.answers import respond
 from transports.dialects.agentx.catalog import item
@@ -85,7 +85,7 @@ async def detail(request: Request) -> Response:
     shown = item(found, authors)
     listed = {name: shown.pop(name) for name in ("author", "updated_at")}
     document = shown | {
-        "readme": details.readme,
+        "readme": found.readme(details),
         "license": release.license,
         "repository": None,
         "homepage": None,
@@ -120,6 +120,7 @@ async def download(request: Request) -> Response:
     registry = opened(request.scope).registry
     found = await _agent(request)
     release = _release(found, request)
+    await paid.admit(request, found)
     size, digest = await _measured(request, found, release)
     registry.usage.count_download(found.id, release.id)
     path = f"/api/v1/agents/{found.name}/tarball/{release.version}"
@@ -140,7 +141,8 @@ async def tarball(request: Request) -> Response:
     """Give the tarball of a version."""
     found = await _agent(request)
     release = _release(found, request)
-    return respond(request, await _packed(request, found, release))
+    await paid.admit(request, found)
+    return paid.unshared(respond(request, await _packed(request, found, release)), found)
 
 
 async def unpublish(request: Request) -> Response:

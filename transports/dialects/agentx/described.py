@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from registry_core.formats.agent import CATEGORIES
 from registry_core.packages.shelves import Order
 from transports.dialects.agentx.agents import AGENT
@@ -11,81 +9,72 @@ from transports.dialects.agentx.catalog import MOST_QUERY, PERIODS
 from transports.dialects.agentx.people import LONGEST_RUN
 from transports.dialects.agentx.words import MOST_LIMIT, USUAL_LIMIT
 from transports.openapi import Description, Row
+from transports.schemas import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    MOMENT,
+    NULLABLE,
+    STRING,
+    TEXTS,
+    array,
+    ref,
+    some,
+    whole,
+)
 
-_STRING: dict[str, Any] = {"type": "string"}
-_NULLABLE: dict[str, Any] = {"type": ["string", "null"]}
-_FLAG: dict[str, Any] = {"type": "boolean"}
-_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
-_MOMENT: dict[str, Any] = {"type": "string", "format": "date-time"}
-_DIGEST: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_ANY_TEXTS: dict[str, Any] = {"type": "array", "items": _STRING}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    """Describe an object that has all of these members."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _some(needed: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    return needed | {"properties": needed["properties"] | optional}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_AUTHOR = _some(_object(username=_STRING, avatar_url=_STRING), display_name=_NULLABLE)
-_ITEM = _object(
-    scope=_STRING,
-    name=_STRING,
-    full_name=_STRING,
-    description=_STRING,
+_AUTHOR = some(whole(username=STRING, avatar_url=STRING), display_name=NULLABLE)
+_ITEM = whole(
+    scope=STRING,
+    name=STRING,
+    full_name=STRING,
+    description=STRING,
     category={"enum": [*CATEGORIES, None]},
-    tags=_ANY_TEXTS,
-    latest_version=_NULLABLE,
-    download_count=_COUNT,
-    star_count=_COUNT,
-    is_verified=_FLAG,
-    is_deprecated=_FLAG,
+    tags=TEXTS,
+    latest_version=NULLABLE,
+    download_count=COUNT,
+    star_count=COUNT,
+    is_verified=FLAG,
+    is_deprecated=FLAG,
     author=_AUTHOR,
-    updated_at=_MOMENT,
+    updated_at=MOMENT,
 )
-_VERSION = _object(version=_STRING, download_count=_COUNT, published_at=_MOMENT, is_yanked=_FLAG)
-_DETAIL = _object(
+_VERSION = whole(version=STRING, download_count=COUNT, published_at=MOMENT, is_yanked=FLAG)
+_DETAIL = whole(
     **_ITEM["properties"],
-    readme=_STRING,
-    license=_STRING,
-    repository=_NULLABLE,
-    homepage=_NULLABLE,
-    is_featured=_FLAG,
-    permissions=_object(filesystem=_FLAG, network=_FLAG, execute_commands=_FLAG),
-    mcp_servers=_ANY_TEXTS,
-    examples={"type": "array", "items": _some(_object(prompt=_STRING), description=_STRING)},
-    versions={"type": "array", "items": _VERSION},
-    created_at=_MOMENT,
+    readme=STRING,
+    license=STRING,
+    repository=NULLABLE,
+    homepage=NULLABLE,
+    is_featured=FLAG,
+    permissions=whole(filesystem=FLAG, network=FLAG, execute_commands=FLAG),
+    mcp_servers=TEXTS,
+    examples=array(some(whole(prompt=STRING), description=STRING)),
+    versions=array(_VERSION),
+    created_at=MOMENT,
 )
-_PROFILE = _object(username=_STRING, display_name=_STRING, avatar_url=_STRING)
-_PUBLISHED = _some(
-    _object(success=_FLAG, version=_STRING, full_name=_STRING, url=_STRING),
-    held=_FLAG,
-    message=_STRING,
+_PROFILE = whole(username=STRING, display_name=STRING, avatar_url=STRING)
+_PUBLISHED = some(
+    whole(success=FLAG, version=STRING, full_name=STRING, url=STRING),
+    held=FLAG,
+    message=STRING,
 )
-_FORM = _some(
-    _object(tarball={"type": "string", "format": "binary"}, agent_yaml=_STRING, readme=_STRING),
-    sha256=_DIGEST,
+_FORM = some(
+    whole(tarball={"type": "string", "format": "binary"}, agent_yaml=STRING, readme=STRING),
+    sha256=DIGEST,
 )
-_RUN = {"success": _FLAG, "duration_ms": {**_COUNT, "maximum": LONGEST_RUN}}
+_RUN = {"success": FLAG, "duration_ms": {**COUNT, "maximum": LONGEST_RUN}}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 _SHORT = {"type": "string", "maxLength": 50}
 _WORD = {"type": "string", "maxLength": 100}
-_STARRED = _object(starred=_FLAG, star_count=_COUNT)
+_STARRED = whole(starred=FLAG, star_count=COUNT)
 
 _LIMIT = {"limit": {"type": "integer", "default": USUAL_LIMIT, "maximum": MOST_LIMIT}}
 _PAGE = {"page": {"type": "integer", "default": 1}, **_LIMIT}
 _WORDS = {"type": "string", "maxLength": MOST_QUERY}
-_FILTERS = {"category": _STRING, "sort": {"enum": [str(order) for order in Order]}}
+_FILTERS = {"category": STRING, "sort": {"enum": [str(order) for order in Order]}}
 _PUBLISH = Row(takes="multipart/form-data", body=_FORM, answer=_PUBLISHED)
-_AGENTS = Row(query=_PAGE, answer=_ref("Agents"))
+_AGENTS = Row(query=_PAGE, answer=ref("Agents"))
 
 DESCRIPTION = Description(
     name="agentx",
@@ -101,88 +90,78 @@ DESCRIPTION = Description(
         }
     ),
     schemas={
-        "Agents": _object(
-            agents={"type": "array", "items": _ITEM}, total=_COUNT, page=_COUNT, limit=_COUNT
-        ),
+        "Agents": whole(agents=array(_ITEM), total=COUNT, page=COUNT, limit=COUNT),
         "Agent": _DETAIL,
-        "Refusal": _some(_object(error=_STRING, message=_STRING), details=_ANY_TEXTS),
+        "Refusal": some(whole(error=STRING, message=STRING), details=TEXTS),
     },
     rows={
-        "GET /api/v1/agents": Row(query={"q": _WORDS, **_FILTERS, **_PAGE}, answer=_ref("Agents")),
+        "GET /api/v1/agents": Row(query={"q": _WORDS, **_FILTERS, **_PAGE}, answer=ref("Agents")),
         "GET /api/v1/search": Row(
             query={"q": {**_WORDS, "minLength": 1, "x-required": True}, **_FILTERS, **_PAGE},
-            answer=_ref("Agents"),
+            answer=ref("Agents"),
         ),
         "GET /api/v1/trending": Row(
             query={"period": {"enum": list(PERIODS), "default": "week"}, **_LIMIT},
-            answer=_ref("Agents"),
+            answer=ref("Agents"),
         ),
         "GET /api/v1/categories": Row(
-            answer=_object(
-                categories={
-                    "type": "array",
-                    "items": _object(slug={"enum": CATEGORIES}, name=_STRING, count=_COUNT),
-                }
+            answer=whole(
+                categories=array(whole(slug={"enum": CATEGORIES}, name=STRING, count=COUNT))
             )
         ),
-        f"GET {AGENT}": Row(answer=_ref("Agent")),
+        f"GET {AGENT}": Row(answer=ref("Agent")),
         f"GET {AGENT}/versions": Row(
-            answer=_object(
-                versions={
-                    "type": "array",
-                    "items": _some(_VERSION, tarball_size=_COUNT, tarball_sha256=_DIGEST),
-                }
-            )
+            answer=whole(versions=array(some(_VERSION, tarball_size=COUNT, tarball_sha256=DIGEST)))
         ),
         f"GET {AGENT}/download/{{version}}": Row(
-            answer=_object(
-                version=_STRING,
-                tarball_url=_STRING,
-                sha256=_DIGEST,
-                size=_COUNT,
-                tarball_sha256=_DIGEST,
-                tarball_size=_COUNT,
-                published_at=_MOMENT,
+            answer=whole(
+                version=STRING,
+                tarball_url=STRING,
+                sha256=DIGEST,
+                size=COUNT,
+                tarball_sha256=DIGEST,
+                tarball_size=COUNT,
+                published_at=MOMENT,
             )
         ),
         f"GET {AGENT}/tarball/{{version}}": Row(gives="application/gzip", answer={}),
         "PUT /api/v1/agents": _PUBLISH,
         f"PUT {AGENT}": _PUBLISH,
-        f"DELETE {AGENT}/{{version}}": Row(answer=_object(success=_FLAG, message=_STRING)),
+        f"DELETE {AGENT}/{{version}}": Row(answer=whole(success=FLAG, message=STRING)),
         f"PUT {AGENT}/star": Row(answer=_STARRED),
         f"DELETE {AGENT}/star": Row(answer=_STARRED),
         "GET /api/v1/users/{username}": Row(
-            answer=_object(
+            answer=whole(
                 **_PROFILE["properties"],
-                bio=_STRING,
-                website=_STRING,
-                agent_count=_COUNT,
-                total_downloads=_COUNT,
-                created_at=_NULLABLE,
-                agents={"type": "array", "items": _ITEM},
+                bio=STRING,
+                website=STRING,
+                agent_count=COUNT,
+                total_downloads=COUNT,
+                created_at=NULLABLE,
+                agents=array(_ITEM),
             )
         ),
         "GET /api/v1/users/{username}/agents": _AGENTS,
         "POST /api/v1/auth/github": Row(
-            body=_some(_object(redirect_uri=_STRING), state=_STRING),
-            answer=_object(auth_url=_STRING, state=_STRING),
+            body=some(whole(redirect_uri=STRING), state=STRING),
+            answer=whole(auth_url=STRING, state=STRING),
         ),
         "GET /api/v1/auth/callback": Row(
-            query={name: {**_STRING, "x-required": True} for name in ("code", "state")},
-            answer=_object(token=_STRING, user=_object(**_PROFILE["properties"], github_id=_COUNT)),
+            query={name: {**STRING, "x-required": True} for name in ("code", "state")},
+            answer=whole(token=STRING, user=whole(**_PROFILE["properties"], github_id=COUNT)),
         ),
         "POST /api/v1/telemetry": Row(
             body={
                 "oneOf": [
-                    _some(
-                        _object(agent_name=_NAME, agent_version=_SHORT, **_RUN),
+                    some(
+                        whole(agent_name=_NAME, agent_version=_SHORT, **_RUN),
                         os=_WORD,
                         cli_version=_WORD,
                     ),
-                    _some(_object(agent=_NAME, version=_SHORT, **_RUN), error_type=_WORD),
+                    some(whole(agent=_NAME, version=_SHORT, **_RUN), error_type=_WORD),
                 ]
             },
-            answer=_object(ok=_FLAG),
+            answer=whole(ok=FLAG),
         ),
     },
 )

@@ -21,7 +21,7 @@ from registry_core import archives
 from registry_core import publish as publishing
 from registry_core.callers import ANONYMOUS, Scope
 from registry_core.errors import Conflict, InvalidName, InvalidVersion, NotFound
-from registry_core.formats import MAX_ARTIFACT, MAX_FILE, File, agent
+from registry_core.formats import MAX_ARTIFACT, MAX_FILE, agent
 from registry_core.names import PackageName, Version
 from registry_core.operations.publish import what_now
 from registry_core.verification import Binding
@@ -71,9 +71,8 @@ class _Form:
         if candidate.manifest != self.manifest:
             raise ValidationFailed(["agent.yaml: the one in the tarball is not the form's"])
         if self.readme and candidate.file(_README) is None:
-            # It is shown, so it is checked like everything else.
-            shown = File(_README, self.readme.encode())
-            return replace(candidate, files=(*candidate.files, shown), readme=self.readme)
+            # It is shown, so it is checked like everything else; a file of the package it is not.
+            return replace(candidate, readme=self.readme)
         return candidate
 
 

@@ -14,12 +14,12 @@ from starlette.routing import Route
 from registry_core.errors import Invalid, InvalidVersion, NotFound
 from registry_core.names import Version, is_channel, shown
 from registry_core.operation import Model
+from transports import bodies
 from transports.dialects.csreg.skills import SKILL, known
 from transports.dialects.csreg.versions import given
 from transports.dialects.csreg.words import (
     answer,
     behind,
-    body,
     limit_of,
     nothing,
     page,
@@ -92,7 +92,7 @@ async def pull(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Make a channel."""
-    asked = await body(request, NewChannel)
+    asked = await bodies.read(request, NewChannel)
     after, release = await _point(request, asked.name, asked.version, new=True)
     at = {"location": f"{request.url.path}/{asked.name}"}
     return answer(_item(after, asked.name, release), 201, at)
@@ -120,7 +120,7 @@ async def delete(request: Request) -> Response:
 
 async def _set(request: Request, *, new: bool | None) -> Response:
     name = request.path_params["channel"]
-    asked = await body(request, Moved)
+    asked = await bodies.read(request, Moved)
     after, release = await _point(request, name, asked.version, new=new)
     return answer(_item(after, name, release))
 

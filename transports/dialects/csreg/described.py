@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transports.dialects.csreg.channels import CHANNEL, CHANNELS, Moved, NewChannel
 from transports.dialects.csreg.skills import (
@@ -26,141 +26,113 @@ from transports.dialects.csreg.teams import (
 from transports.dialects.csreg.users import ME, TOKENS, NewToken
 from transports.dialects.csreg.versions import MEDIA_TYPES, VERSION, VERSIONS, Reason
 from transports.dialects.csreg.words import KINDS, MOST_LIMIT, OTHERS, PROBLEM, TYPES, USUAL_LIMIT
-from transports.openapi import Description, Row
+from transports.openapi import Description, Row, body_of
+from transports.schemas import (
+    BYTES,
+    COUNT,
+    DIGEST,
+    FLAG,
+    MOMENT,
+    NULLABLE,
+    STRING,
+    TEXTS,
+    array,
+    ref,
+    some,
+    whole,
+)
 
-if TYPE_CHECKING:
-    from registry_core.operation import Model
-
-_STRING: dict[str, Any] = {"type": "string"}
-_NULLABLE: dict[str, Any] = {"type": ["string", "null"]}
-_FLAG: dict[str, Any] = {"type": "boolean"}
-_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
-_MOMENT: dict[str, Any] = {"type": "string", "format": "date-time"}
 _LATER: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 _ID: dict[str, Any] = {"type": "string", "format": "uuid"}
-_DIGEST: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_BYTES: dict[str, Any] = {"type": "string", "format": "binary"}
-_WORDS: dict[str, Any] = {"type": "array", "items": _STRING}
 _ROLE: dict[str, Any] = {"enum": ["read", "write", "admin"]}
-_SCOPES: dict[str, Any] = {"type": "array", "items": _ROLE}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    """Describe an object that has all of these members."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _some(needed: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    return needed | {"properties": needed["properties"] | optional}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
+_SCOPES: dict[str, Any] = array(_ROLE)
 
 
 def _page(name: str) -> dict[str, Any]:
-    return _some(_object(data={"type": "array", "items": _ref(name)}), cursor=_ID)
+    return some(whole(data=array(ref(name))), cursor=_ID)
 
 
-def _body(model: type[Model]) -> dict[str, Any]:
-    """Describe what a model reads, with its enumerations where they are used."""
-    schema = model.model_json_schema(by_alias=False)
-    defined = schema.pop("$defs", {})
-    inlined: dict[str, Any] = _inlined(schema, defined)
-    return inlined
-
-
-def _inlined(schema: Any, defined: dict[str, Any]) -> Any:
-    if isinstance(schema, list):
-        return [_inlined(one, defined) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(defined[schema["$ref"].rpartition("/")[2]], defined)
-    return {name: _inlined(one, defined) for name, one in schema.items()}
-
-
-_SKILL = _object(
+_SKILL = whole(
     id=_ID,
-    scope=_STRING,
-    slug=_STRING,
-    name=_STRING,
-    displayName=_STRING,
-    description=_STRING,
+    scope=STRING,
+    slug=STRING,
+    name=STRING,
+    displayName=STRING,
+    description=STRING,
     visibility={"enum": ["public", "private"]},
-    tags=_WORDS,
-    downloads=_COUNT,
-    stars=_COUNT,
-    latestVersion=_NULLABLE,
-    deprecated=_NULLABLE,
-    createdAt=_MOMENT,
-    updatedAt=_MOMENT,
+    tags=TEXTS,
+    downloads=COUNT,
+    stars=COUNT,
+    latestVersion=NULLABLE,
+    deprecated=NULLABLE,
+    createdAt=MOMENT,
+    updatedAt=MOMENT,
 )
-_VERSION = _some(
-    _object(
+_VERSION = some(
+    whole(
         id=_ID,
-        scope=_STRING,
-        slug=_STRING,
-        version=_STRING,
-        description=_STRING,
-        license=_STRING,
-        tags=_WORDS,
+        scope=STRING,
+        slug=STRING,
+        version=STRING,
+        description=STRING,
+        license=STRING,
+        tags=TEXTS,
         status={"enum": ["released", "held", "rejected", "revoked"]},
-        yanked=_FLAG,
-        yankReason=_NULLABLE,
-        sha256=_DIGEST,
-        size=_COUNT,
-        downloadUrl=_STRING,
-        downloads=_COUNT,
-        channels=_WORDS,
-        publishedBy=_STRING,
-        createdAt=_MOMENT,
+        yanked=FLAG,
+        yankReason=NULLABLE,
+        sha256=DIGEST,
+        size=COUNT,
+        downloadUrl=STRING,
+        downloads=COUNT,
+        channels=TEXTS,
+        publishedBy=STRING,
+        createdAt=MOMENT,
     ),
-    message=_STRING,
+    message=STRING,
 )
-_TEAM = _object(
+_TEAM = whole(
     id=_ID,
-    slug=_STRING,
-    displayName=_STRING,
-    description=_STRING,
-    avatarUrl=_NULLABLE,
+    slug=STRING,
+    displayName=STRING,
+    description=STRING,
+    avatarUrl=NULLABLE,
     role=_ROLE,
-    memberCount=_COUNT,
-    skillCount=_COUNT,
-    createdAt=_MOMENT,
-    updatedAt=_MOMENT,
+    memberCount=COUNT,
+    skillCount=COUNT,
+    createdAt=MOMENT,
+    updatedAt=MOMENT,
 )
-_MEMBER = _object(
+_MEMBER = whole(
     id=_ID,
     userId=_ID,
-    username=_STRING,
-    displayName=_STRING,
-    avatarUrl=_NULLABLE,
+    username=STRING,
+    displayName=STRING,
+    avatarUrl=NULLABLE,
     role=_ROLE,
-    createdAt=_MOMENT,
+    createdAt=MOMENT,
 )
-_TOKEN = _object(id=_ID, name=_STRING, scopes=_SCOPES, createdAt=_MOMENT, expiresAt=_LATER)
-_PROBLEM = _some(
-    _object(
+_TOKEN = whole(id=_ID, name=STRING, scopes=_SCOPES, createdAt=MOMENT, expiresAt=_LATER)
+_PROBLEM = some(
+    whole(
         type={"enum": [*(f"{TYPES}{end}" for end, _ in KINDS.values()), "about:blank"]},
-        title=_STRING,
+        title=STRING,
         status={"type": "integer"},
-        detail=_STRING,
-        instance=_STRING,
+        detail=STRING,
+        instance=STRING,
     ),
-    hint=_STRING,
-    errors={"type": "array", "items": _object(path=_STRING, message=_STRING, rule=_STRING)},
+    hint=STRING,
+    errors=array(whole(path=STRING, message=STRING, rule=STRING)),
 )
 _PAGES = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MOST_LIMIT, "default": USUAL_LIMIT},
     "cursor": _ID,
 }
-_FORM = _some(_object(archive=_BYTES), version=_STRING)
-_PULL = Row(gives="*/*", answer=_BYTES)
-_ANY_VERSION = Row(answer=_ref("Version"))
-_YANK = Row(body=_body(Reason), needs_body=False, answer=_ref("Version"))
+_FORM = some(whole(archive=BYTES), version=STRING)
+_PULL = Row(gives="*/*", answer=BYTES)
+_ANY_VERSION = Row(answer=ref("Version"))
+_YANK = Row(body=body_of(Reason), needs_body=False, answer=ref("Version"))
 _GONE = Row(status=204, gives="")
-_STAR = Row(answer=_object(starred=_FLAG, stars=_COUNT))
+_STAR = Row(answer=whole(starred=FLAG, stars=COUNT))
 
 _TOKEN_ROWS = {
     key: row
@@ -168,7 +140,7 @@ _TOKEN_ROWS = {
     for key, row in {
         f"GET {path}": Row(query=_PAGES, answer=_page("Token")),
         f"POST {path}": Row(
-            body=_body(NewToken), status=201, answer=_object(**_TOKEN["properties"], token=_STRING)
+            body=body_of(NewToken), status=201, answer=whole(**_TOKEN["properties"], token=STRING)
         ),
         f"DELETE {path}/{{id}}": _GONE,
     }.items()
@@ -189,28 +161,28 @@ _ROWS = {
     f"GET {SKILLS}": Row(
         query={
             "q": {"type": "string", "maxLength": MOST_QUERY},
-            "scope": _STRING,
-            "tag": _STRING,
+            "scope": STRING,
+            "tag": STRING,
             "sort": {"enum": SORTS},
             **_PAGES,
         },
         answer=_page("Skill"),
     ),
-    f"POST {SKILLS}": Row(body=_body(NewSkill), status=201, answer=_ref("Skill")),
-    f"GET {SKILL}": Row(answer=_ref("SkillDetail")),
-    f"PATCH {SKILL}": Row(body=_body(ChangedSkill), answer=_ref("SkillDetail")),
+    f"POST {SKILLS}": Row(body=body_of(NewSkill), status=201, answer=ref("Skill")),
+    f"GET {SKILL}": Row(answer=ref("SkillDetail")),
+    f"PATCH {SKILL}": Row(body=body_of(ChangedSkill), answer=ref("SkillDetail")),
     f"DELETE {SKILL}": _GONE,
     f"PUT {SKILL}/star": _STAR,
     f"POST {SKILL}/star": _STAR,
     f"DELETE {SKILL}/star": _STAR,
     f"GET {VERSIONS}": Row(query=_PAGES, answer=_page("Version")),
     f"POST {VERSIONS}": Row(
-        query={"version": {**_STRING, "description": "Where the body is the archive itself."}},
+        query={"version": {**STRING, "description": "Where the body is the archive itself."}},
         takes="multipart/form-data",
         body=_FORM,
-        also_takes=dict.fromkeys(MEDIA_TYPES, _BYTES),
+        also_takes=dict.fromkeys(MEDIA_TYPES, BYTES),
         status=201,
-        answer=_ref("Version"),
+        answer=ref("Version"),
     ),
     f"GET {VERSION}": _ANY_VERSION,
     f"DELETE {VERSION}": _YANK,
@@ -221,30 +193,30 @@ _ROWS = {
     f"POST {VERSION}/unyank": _ANY_VERSION,
     f"PUT {VERSION}/unyank": _ANY_VERSION,
     f"GET {CHANNELS}": Row(query=_PAGES, answer=_page("Channel")),
-    f"POST {CHANNELS}": Row(body=_body(NewChannel), status=201, answer=_ref("Channel")),
-    f"GET {CHANNEL}": Row(answer=_ref("Channel")),
-    f"PUT {CHANNEL}": Row(body=_body(Moved), answer=_ref("Channel")),
-    f"PATCH {CHANNEL}": Row(body=_body(Moved), answer=_ref("Channel")),
+    f"POST {CHANNELS}": Row(body=body_of(NewChannel), status=201, answer=ref("Channel")),
+    f"GET {CHANNEL}": Row(answer=ref("Channel")),
+    f"PUT {CHANNEL}": Row(body=body_of(Moved), answer=ref("Channel")),
+    f"PATCH {CHANNEL}": Row(body=body_of(Moved), answer=ref("Channel")),
     f"DELETE {CHANNEL}": _GONE,
     f"GET {CHANNEL}/download": _PULL,
     f"GET {TEAMS}": Row(query=_PAGES, answer=_page("Team")),
-    f"POST {TEAMS}": Row(body=_body(NewTeam), status=201, answer=_ref("Team")),
-    f"GET {TEAM}": Row(answer=_ref("Team")),
-    f"PATCH {TEAM}": Row(body=_body(ChangedTeam), answer=_ref("Team")),
+    f"POST {TEAMS}": Row(body=body_of(NewTeam), status=201, answer=ref("Team")),
+    f"GET {TEAM}": Row(answer=ref("Team")),
+    f"PATCH {TEAM}": Row(body=body_of(ChangedTeam), answer=ref("Team")),
     f"GET {MEMBERS}": Row(query=_PAGES, answer=_page("Member")),
-    f"POST {MEMBERS}": Row(body=_body(NewMember), status=201, answer=_ref("Member")),
-    f"PATCH {MEMBER}": Row(body=_body(ChangedMember), answer=_ref("Member")),
-    f"PUT {MEMBER}": Row(body=_body(ChangedMember), answer=_ref("Member")),
+    f"POST {MEMBERS}": Row(body=body_of(NewMember), status=201, answer=ref("Member")),
+    f"PATCH {MEMBER}": Row(body=body_of(ChangedMember), answer=ref("Member")),
+    f"PUT {MEMBER}": Row(body=body_of(ChangedMember), answer=ref("Member")),
     f"DELETE {MEMBER}": _GONE,
     f"GET {ME}": Row(
-        answer=_object(
+        answer=whole(
             id=_ID,
-            username=_STRING,
-            email=_NULLABLE,
-            displayName=_STRING,
-            avatarUrl=_NULLABLE,
+            username=STRING,
+            email=NULLABLE,
+            displayName=STRING,
+            avatarUrl=NULLABLE,
             scopes=_SCOPES,
-            createdAt=_MOMENT,
+            createdAt=MOMENT,
         )
     ),
     f"GET {ME}/stars": Row(query=_PAGES, answer=_page("Skill")),
@@ -260,15 +232,15 @@ DESCRIPTION = Description(
     refuses_with=PROBLEM,
     schemas={
         "Skill": _SKILL,
-        "SkillDetail": _object(
+        "SkillDetail": whole(
             **_SKILL["properties"],
-            license=_STRING,
-            readme=_STRING,
-            versions=_WORDS,
-            channels={"type": "object", "additionalProperties": _STRING},
+            license=STRING,
+            readme=STRING,
+            versions=TEXTS,
+            channels={"type": "object", "additionalProperties": STRING},
         ),
         "Version": _VERSION,
-        "Channel": _object(id=_ID, name=_STRING, version=_STRING, yanked=_FLAG),
+        "Channel": whole(id=_ID, name=STRING, version=STRING, yanked=FLAG),
         "Team": _TEAM,
         "Member": _MEMBER,
         "Token": _TOKEN,

@@ -15,9 +15,9 @@ from registry_core.operation import Model
 from registry_core.operations.search import Search
 from registry_core.operations.search import search as find
 from registry_core.packages.cards import Begun, Card, Listed, Order, Wanted
+from transports import bodies
 from transports.dialects.csreg.words import (
     answer,
-    body,
     cursor_of,
     limit_of,
     member,
@@ -126,7 +126,7 @@ async def starred(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """Begin a skill in a scope of yours; its first version comes with a push."""
     registry, caller = opened(request.scope).registry, await writer(request, "write")
-    given = await body(request, NewSkill)
+    given = await bodies.read(request, NewSkill)
     try:
         name = PackageName.parse(f"{given.scope.removeprefix('@')}/{given.slug}")
     except InvalidName as error:
@@ -149,7 +149,7 @@ async def change(request: Request) -> Response:
     """Describe a skill otherwise, or make it public or private."""
     registry, caller = opened(request.scope).registry, await writer(request, "write")
     found, _ = await known(request, caller)
-    given = await body(request, ChangedSkill)
+    given = await bodies.read(request, ChangedSkill)
     refuse_others(caller, found.name, "write")
     if given.visibility not in {None, found.visibility}:
         refuse_others(caller, found.name, "admin")
@@ -235,7 +235,7 @@ async def _detail(registry: Registry, found: Package, listed: Listed) -> dict[st
     latest = found.latest
     return item(listed) | {
         "license": latest.license if latest else "",
-        "readme": (await registry.packages.details(latest)).readme if latest else "",
+        "readme": found.readme(await registry.packages.details(latest)) if latest else "",
         "versions": [str(release.version) for release in found.releases],
         "channels": channels,
     }

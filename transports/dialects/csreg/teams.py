@@ -15,11 +15,11 @@ from registry_core.accounts import Role
 from registry_core.errors import Conflict, Forbidden, Invalid, InvalidName, NotFound
 from registry_core.names import parse_namespace, shown
 from registry_core.operation import Model
+from transports import bodies
 from transports.dialects.csreg.skills import Text, Title
 from transports.dialects.csreg.words import (
     answer,
     behind,
-    body,
     limit_of,
     member,
     moment,
@@ -118,7 +118,7 @@ async def teams(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """Make a team; you are its first admin."""
     registry, (caller, _) = opened(request.scope).registry, await member(request, "admin")
-    given = await body(request, NewTeam)
+    given = await bodies.read(request, NewTeam)
     try:
         slug = parse_namespace(given.slug.removeprefix("@"))
         await registry.accounts.make_team(
@@ -140,7 +140,7 @@ async def change(request: Request) -> Response:
     """Describe a team otherwise."""
     registry = opened(request.scope).registry
     caller, found = await _mine(request, "admin")
-    given = await body(request, ChangedTeam)
+    given = await bodies.read(request, ChangedTeam)
     if found.role is not Role.ADMIN:
         raise Forbidden("Only an admin of the team may do that.")
     changed = await registry.teams.describe(
@@ -160,7 +160,7 @@ async def members(request: Request) -> Response:
 async def add(request: Request) -> Response:
     """Add somebody to a team."""
     caller, found = await _mine(request, "admin")
-    given = await body(request, NewMember)
+    given = await bodies.read(request, NewMember)
     name = given.username.removeprefix("@").lower()
     if name in await _names(opened(request.scope).registry, found):
         raise Conflict(f"{name} is in the team.", hint="Change the role with PATCH.")
@@ -172,7 +172,7 @@ async def add(request: Request) -> Response:
 async def change_role(request: Request) -> Response:
     """Let somebody do more in a team, or less."""
     caller, found = await _mine(request, "admin")
-    given = await body(request, ChangedMember)
+    given = await bodies.read(request, ChangedMember)
     name = await _named(request, found)
     await _set(request, (caller, found), name, _ROLES[given.role])
     return answer(await _member(request, found, name))

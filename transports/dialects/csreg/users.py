@@ -15,12 +15,12 @@ from registry_core.callers import with_included
 from registry_core.errors import Forbidden, Invalid, NotFound
 from registry_core.operation import Model
 from registry_core.tokens import Grant
+from transports import bodies
 from transports.dialects.csreg.teams import user_id
 from transports.dialects.csreg.words import (
     SCOPES,
     answer,
     behind,
-    body,
     limit_of,
     member,
     moment,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from registry_core.callers import Caller, Scope
+    from registry_core.callers import Scope
     from registry_core.tokens import Token
 
 ME = "/api/v1/users/me"
@@ -105,7 +105,7 @@ async def tokens(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """Make a token; it is shown this once."""
     registry, (caller, account) = opened(request.scope).registry, await member(request, "write")
-    given = await body(request, NewToken)
+    given = await bodies.read(request, NewToken)
     wanted = [*given.scopes, *([given.scope] if given.scope else [])] or ["read"]
     strongest = max(wanted, key=list(SCOPES).index)
     if not caller.has(SCOPES[strongest]):
@@ -115,7 +115,7 @@ async def create(request: Request) -> Response:
     grant = Grant(
         label=given.name,
         scopes=frozenset({SCOPES[strongest]}),
-        namespace=await _only(request, caller),
+        namespace=caller.only,
         account=account,
         brand=BRAND,
         expires_at=given.expiresAt,
@@ -136,13 +136,6 @@ async def revoke(request: Request) -> Response:
         raise Forbidden("A token for reading revokes no other.")
     await registry.tokens.revoke(mine.id, caller)
     return nothing()
-
-
-async def _only(request: Request, caller: Caller) -> str | None:
-    """Return the one namespace that the asking token is for, which a new one is for as well."""
-    registry = opened(request.scope).registry
-    every = await registry.tokens.of_account(caller.account or "")
-    return next((one.namespace for one in every if one.id == caller.token_id), None)
 
 
 def _item(one: Token) -> dict[str, Any]:

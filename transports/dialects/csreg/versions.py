@@ -30,14 +30,13 @@ from registry_core.operation import Model
 from registry_core.operations.changing import Unyank, Yank, unyank, yank
 from registry_core.operations.publish import what_now
 from registry_core.verification import Binding
-from transports import apis
+from transports import apis, bodies, paid
 from transports.answers import answer as ready
 from transports.answers import respond
 from transports.dialects.csreg.skills import SKILL, known
 from transports.dialects.csreg.words import (
     answer,
     behind,
-    body,
     limit_of,
     moment,
     name_of,
@@ -120,6 +119,7 @@ async def pull(request: Request) -> Response:
 
 async def given(request: Request, found: Package, release: Release) -> Response:
     """Answer with the archive of a version, and count the download."""
+    await paid.admit(request, found)
     packed = await _packed(request, found, release)
     opened(request.scope).registry.usage.count_download(found.id, release.id)
     cache = f"{'private' if found.private else 'public'}, "
@@ -131,7 +131,7 @@ async def given(request: Request, found: Package, release: Release) -> Response:
     response.headers["x-csreg-version"] = str(release.version)
     if release.avoided:
         response.headers["x-csreg-yanked"] = "true"
-    return response
+    return paid.unshared(response, found)
 
 
 async def push(request: Request) -> Response:
@@ -174,7 +174,7 @@ async def take_back(request: Request) -> Response:
     registry, caller = opened(request.scope).registry, await writer(request, "admin")
     found, _ = await known(request, caller)
     refuse_others(caller, found.name, "admin")
-    why = await body(request, Reason)
+    why = await bodies.read(request, Reason)
     release = _exact(found, request.path_params["version"])
     ref = f"{found.name}@{release.version}"
     await yank(registry, caller, Yank(ref=ref, reason=why.reason))

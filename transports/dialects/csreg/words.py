@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from registry_core.callers import ANONYMOUS, Scope
@@ -30,7 +29,6 @@ from registry_core.errors import (
     Rejected,
     Unauthenticated,
 )
-from registry_core.formats import strict_json
 from registry_core.names import PackageName
 from transports import apis, refusals
 from transports.guards.auth import bearer
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from starlette.types import Scope as Connection
 
     from registry_core.callers import Caller
-    from registry_core.operation import Model
 
 TYPES = "https://csreg.nexus/errors/"
 PROBLEM = "application/problem+json"
@@ -77,13 +74,9 @@ SCOPES: Mapping[str, Scope] = {
 }
 """The scopes of the document, each with the one of this registry; each includes those before."""
 
-MOST_JSON = 64 * 1024
-"""Bytes of a JSON body."""
-
 MOST_LIMIT, USUAL_LIMIT = 100, 20
 
 T = TypeVar("T")
-M = TypeVar("M", bound="Model")
 
 
 def refuse(scope: Connection, error: RegistryError) -> Response:
@@ -184,23 +177,6 @@ def name_of(request: Request) -> PackageName:
         return PackageName.parse(f"{path['scope'].removeprefix('@')}/{path['slug']}")
     except InvalidName:
         raise NotFound("There is no such skill.") from None
-
-
-async def body(request: Request, model: type[M]) -> M:
-    """Read a JSON object as a model; no body is an empty one. Raises Invalid."""
-    try:
-        sent = strict_json.read(await request.body() or b"{}", max_bytes=MOST_JSON).members
-        return model.model_validate(sent)
-    except InvalidPackage as error:
-        raise Invalid(f"The body is no JSON object: {error.message}.") from None
-    except ValidationError as error:
-        found = "; ".join(_problem(one) for one in error.errors()[:5])
-        raise Invalid(f"The body is not as described: {found}.") from None
-
-
-def _problem(found: Any) -> str:
-    place = ".".join(str(part) for part in found["loc"])
-    return f"{place}: {found['msg']}" if place else str(found["msg"])
 
 
 def limit_of(request: Request) -> int:

@@ -21,6 +21,7 @@ from registry_core.errors import (
 )
 from registry_core.names import shown
 from transports import refusals
+from transports.headers import words
 from transports.refusals import HostDenied, TooSlow, WrongMethod
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def refuse_other_types(request: Request) -> None:
 
     A web page can send anything else to a server on its reader's machine without being asked.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = next(iter(words(request.scope, b"content-type")), "")
+    media_type = given.partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise WrongContentType(
             f"the body is {shown(media_type) if media_type else 'of no type'}, and has to be JSON",

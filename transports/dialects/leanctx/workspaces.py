@@ -15,6 +15,7 @@ from registry_core.callers import DEFAULT_CHANNEL, DEFAULT_WORKSPACE, PLACE, PLA
 from registry_core.names import shown
 from transports.dialects.leanctx.envelope import InvalidArguments, UnknownWorkspace
 from transports.guards.auth import note_denied
+from transports.headers import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from registry_core.callers import Caller
 
-HEADER = "x-leanctx-workspace"
+HEADER = b"x-leanctx-workspace"
 
 
 def place(request: Request, body: Mapping[str, Any] | None, caller: Caller) -> Caller:
@@ -34,7 +35,8 @@ def place(request: Request, body: Mapping[str, Any] | None, caller: Caller) -> C
     """
     body = body or {}
     query: Mapping[str, str] = request.query_params if request.scope["query_string"] else {}
-    workspaces = (body.get("workspaceId"), request.headers.get(HEADER), query.get("workspaceId"))
+    named = next(iter(words(request.scope, HEADER)), None)
+    workspaces = (body.get("workspaceId"), named, query.get("workspaceId"))
     channels = (body.get("channelId"), query.get("channelId"), query.get("channel"))
     workspace = _first(workspaces, "workspaceId", DEFAULT_WORKSPACE)
     channel = _first(channels, "channelId", DEFAULT_CHANNEL)

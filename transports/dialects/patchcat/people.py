@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from registry_core.errors import Expired, Unauthenticated
 from registry_core.signin import Pass, is_loopback
-from transports import access, apis
+from transports import apis, cookies
 from transports.dialects.patchcat.words import Refused, answer
 from transports.state import opened
 
@@ -50,7 +50,8 @@ async def start(request: Request) -> Response:
         then_to=redirect if is_loopback(redirect) else "",
     )
     response = RedirectResponse(begun.address, 302, {"cache-control": "no-store"})
-    _set(request, response, STATE, begun.state, _STATE_SECONDS, f"{apis.mounted(request)}/auth")
+    path = f"{apis.mounted(request)}/auth"
+    cookies.put(request, response, STATE, begun.state, seconds=_STATE_SECONDS, path=path)
     return response
 
 
@@ -76,7 +77,7 @@ async def callback(request: Request) -> Response:
         handle = done.account.handle
         response = answer({"status": "authorized", "handle": handle, "token": done.token})
     seconds = int(SIGN_IN.lifetime.total_seconds())
-    _set(request, response, SESSION, done.token, seconds, "/")
+    cookies.put(request, response, SESSION, done.token, seconds=seconds, path="/")
     response.delete_cookie(STATE, path=f"{apis.mounted(request)}/auth")
     return response
 
@@ -92,28 +93,9 @@ async def contributor(request: Request) -> Caller:
 
 def _token(request: Request) -> str:
     cookie = request.cookies.get(SESSION, "")
-    if cookie and _is_own_page(request):
+    if cookie and cookies.is_own_page(request.scope):
         return cookie
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme != "Bearer" or not text:
         raise Refused(401, "missing_token", "Sign in, or send `Authorization: Bearer <token>`.")
     return text.strip()
-
-
-def _is_own_page(request: Request) -> bool:
-    origin = request.headers.get("origin")
-    if origin is None:
-        return True
-    page = access.read_origin(origin)
-    here = access.read_name(request.headers.get("host", ""))
-    return page is not None and page == here
-
-
-def _set(
-    request: Request, response: Response, name: str, value: str, seconds: int, path: str
-) -> None:
-    here = access.read_name(request.headers.get("host", ""))
-    plain = request.url.scheme == "http" and here is not None and here.loopback
-    response.set_cookie(
-        name, value, max_age=seconds, path=path, secure=not plain, httponly=True, samesite="lax"
-    )

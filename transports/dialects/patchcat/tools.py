@@ -22,7 +22,7 @@ from registry_core.formats import reading, tool
 from registry_core.likeness import nearest
 from registry_core.names import Kind, PackageName, Version
 from registry_core.verification.quarantine import summarize as summing_up
-from transports import apis, refusals
+from transports import apis, paid, refusals
 from transports.answers import answer as ready
 from transports.answers import respond
 from transports.dialects.patchcat.words import Refused, answer, body, moment
@@ -124,6 +124,7 @@ async def source(request: Request) -> Response:
     """Give the source of a version by its digest."""
     found = await _tool(request)
     release = _release(found, request)
+    await paid.admit(request, found)
     state = opened(request.scope)
 
     async def make() -> Answer:
@@ -134,7 +135,7 @@ async def source(request: Request) -> Response:
     given = await state.answers.get(key, about=str(found.name), make=make)
     if _digest(given.body) != request.path_params["digest"]:
         raise Refused(404, "version_not_found", "no version of this tool has this digest")
-    return respond(request, given)
+    return paid.unshared(respond(request, given), found)
 
 
 async def ran(request: Request) -> Response:
