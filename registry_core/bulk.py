@@ -50,7 +50,7 @@ class Bulk:
         def columns(rows: Sequence[Row]) -> dict[str, Iterable[Any]]:
             found = dict(zip(self._names, zip(*rows, strict=True), strict=True))
             found |= {name: repeat(value, len(rows)) for name, value in fixed.items()}
-            return found | {name: [*map(made[name], found[name])] for name in made}
+            return found | {name: _made(made[name], found[name]) for name in made}
 
         def by_name(rows: Sequence[Row]) -> list[Any]:
             found = columns(rows)
@@ -62,3 +62,12 @@ class Bulk:
 
         order = compiled.positiontup
         return compiled.string, by_place if order else by_name
+
+
+def _made(process: Callable[[Any], Any], column: Iterable[Any]) -> list[Any]:
+    """Make values ready; the very same one, which many rows share, once."""
+    known: dict[int, Any] = {}
+    for value in (values := list(column)):
+        if id(value) not in known:
+            known[id(value)] = process(value)
+    return [known[id(value)] for value in values]

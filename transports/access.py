@@ -146,7 +146,8 @@ def _is_forwarding(name: bytes) -> bool:
 
 def _says_loopback(scope: Scope) -> bool:
     hosts = [read_name(text) for text in words(scope, b"host")]
-    hosts += [read_origin(text) for text in words(scope, b"origin")]
+    if b"origin" in sent(scope):
+        hosts += [read_origin(text) for text in words(scope, b"origin")]
     return bool(hosts) and all(host is not None and host.loopback for host in hosts)
 
 

@@ -16,7 +16,6 @@ away refuses by the `refuse` of the API that the path belongs to, as an endpoint
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from registry_core.names import shown
 from transports import openapi, refusals
 from transports.access import read_name
 from transports.headers import words
+from transports.limits import by_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,9 +47,6 @@ _API = "ctxmcp.api"
 _MOUNTED = "ctxmcp.mounted"
 _SLASHES = re.compile("/{2,}")
 T = TypeVar("T")
-
-MOST_FOUND, SHORT = 1024, 128
-"""Paths whose API is remembered, and the characters of the longest one."""
 
 _DEEPEST = 3
 """Segments of a path by which a route is looked up; what is behind them, its pattern tells."""
@@ -109,7 +106,7 @@ class Addressing:
             for route in filter(_is_described, api.routes):
                 if head := _head(route.path):  # the front page is no API's
                     self._foreign[head].append((route, api))
-        self._found = functools.lru_cache(maxsize=MOST_FOUND)(self._at_root)
+        self._at_root = by_path(self._claimed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -130,17 +127,14 @@ class Addressing:
         if api is not None:
             bare = path == api.prefix
             _spell(scope, api, f"{path}/" if bare else path, mounted=api.prefix)
-        elif (api := self._find(path)) is not None:
+        elif (api := self._at_root(path)) is not None:
             _spell(scope, api, api.prefix + path, mounted=api.prefix)
 
     def _hosted(self, scope: Scope) -> Api | None:
         host = read_name(next(iter(words(scope, b"host")), ""))
         return next((a for h, a in self._by_host if host is not None and h.covers(host)), None)
 
-    def _find(self, path: str) -> Api | None:
-        return (self._found if len(path) <= SHORT else self._at_root)(path)
-
-    def _at_root(self, path: str) -> Api | None:
+    def _claimed(self, path: str) -> Api | None:
         found = {api.name: api for route, api in _below(self._foreign, path) if _is_at(route, path)}
         if len(found) != 1 or any(_is_at(route, path) for route in _below(self._native, path)):
             return None

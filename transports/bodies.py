@@ -1,10 +1,11 @@
-"""Bodies of requests: a JSON object, read as a model."""
+"""Bodies of requests: as they come, and a JSON object read as a model."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from registry_core.errors import Invalid, InvalidPackage
 from registry_core.formats import strict_json
@@ -20,6 +21,20 @@ MOST_JSON = 64 * 1024
 _MOST_TOLD = 5
 
 M = TypeVar("M", bound="Model")
+
+
+async def whole(request: Request) -> bytes:
+    """Read a body; one that is there in one piece, as most are, at a third of the cost."""
+    message = await request.receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        return body
+    parts = [message]
+    while parts[-1].get("more_body"):
+        parts.append(await request.receive())
+    if parts[-1]["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return b"".join(part.get("body", b"") for part in parts)
 
 
 async def read(request: Request, model: type[M]) -> M:

@@ -15,18 +15,19 @@ import base64
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from registry_core.errors import Forbidden
 from transports.access import read_name, read_origin
-from transports.headers import sent
+from transports.headers import SESSION, sent
+from transports.state import opened
 
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Scope
 
-SESSION = "ctxpkg_session"
 CSRF_HEADER = "X-CSRF-Token"
 
 _PATHS = "/api/v1/"
@@ -68,8 +69,10 @@ def is_own_page(scope: Scope) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
-    page, here = read_origin(origin), read_name(headers.get("host", ""))
-    return page is not None and page == here
+    # A proxy may call this server otherwise than browsers do.
+    known = (headers.get("host", ""), urlsplit(_base_url(scope)).netloc)
+    page = read_origin(origin)
+    return page is not None and page in map(read_name, known)
 
 
 def put(
@@ -77,10 +80,15 @@ def put(
 ) -> None:
     """Give a browser a cookie that no script reads, and that no page elsewhere has it send.
 
-    Without TLS it is sent to a loopback name alone.
+    Without TLS it is sent to a loopback name alone, unless browsers come by another way.
     """
     here = read_name(request.headers.get("host", ""))
-    plain = request.url.scheme == "http" and here is not None and here.loopback
+    tls = request.url.scheme == "https" or _base_url(request.scope).startswith("https:")
+    secure = tls or here is None or not here.loopback
     response.set_cookie(
-        name, value, max_age=seconds, path=path, secure=not plain, httponly=True, samesite="lax"
+        name, value, max_age=seconds, path=path, secure=secure, httponly=True, samesite="lax"
     )
+
+
+def _base_url(scope: Scope) -> str:
+    return opened(scope).registry.base_url

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     Headers = Mapping[bytes, Sequence[bytes]]
 
+SESSION = "ctxpkg_session"
+"""The cookie of a browser that has signed in."""
+
 _KEY = "ctxmcp.headers"
 
 

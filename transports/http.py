@@ -59,14 +59,14 @@ from transports.guards.patience import Patience
 from transports.guards.rates import Buckets, RateLimit
 from transports.guards.size import BodyLimit
 from transports.guards.windows import WindowLimit
-from transports.limits import Below, Limits, Whom
+from transports.limits import Below, Limits, Whom, by_path
 from transports.meter import Measured, Meter
 from transports.routes import each
 from transports.sse import Streams
 from transports.state import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.types import Scope
@@ -168,7 +168,7 @@ def _guards(access: Access, limits: Limits, meter: Meter) -> list[Middleware]:
         Middleware(InFlight, crowds=limits.crowds, key=_key, refuse=_refuse),
         Middleware(Deadline, seconds=limits.timeout, exempt=MCP, refuse=_refuse),
         Middleware(LoopbackOrToken, paths=CLOSED, audited=AUDITED, refuse=_refuse),
-        Middleware(BodyLimit, most=_most_body, refuse=_refuse),
+        Middleware(BodyLimit, most=by_path(_most_body), refuse=_refuse),
         Middleware(
             WindowLimit, windows=_windows(limits), key=_window_key, look=_look, refuse=_refuse
         ),
@@ -228,7 +228,16 @@ async def _registry_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered
-    return _refuse(request.scope, refusals.of_http(error))
+    return _refuse(request.scope, refusals.of_http(error, _methods(request)))
+
+
+def _methods(request: Request) -> Sequence[str]:
+    """Return what the path of a request takes, by any of its routes."""
+    api, path = api_of(request.scope), request.scope["path"]
+    routes = each(request.app.routes) if api is None else api.routes
+    path = path if api is None else path.removeprefix(api.prefix)
+    taken = [route.methods or () for route in routes if route.path_regex.match(path)]
+    return sorted({method for methods in taken for method in methods})
 
 
 async def _nobody_listens(request: Request, error: Exception) -> Response:

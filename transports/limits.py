@@ -10,10 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 MINUTE = 60
 HOUR = 3600
+
+MOST_KNOWN, SHORT = 1024, 128
+"""Paths of which something is remembered, and the characters of the longest."""
 
 CALLS = "/v1/tools/call"
 """The path whose window is that of every tool call."""
@@ -109,6 +118,12 @@ class Limits:
             Crowd("/mcp", self.in_flight, self.streams_total, "MCP requests"),
             Crowd("", self.in_flight, self.in_flight_total, "requests"),
         )
+
+
+def by_path(look: Callable[[str], T]) -> Callable[[str], T]:
+    """Remember what is found for paths: few are asked for often. Long ones are looked up anew."""
+    known = lru_cache(maxsize=MOST_KNOWN)(look)
+    return lambda path: (known if len(path) <= SHORT else look)(path)
 
 
 class Below:

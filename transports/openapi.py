@@ -18,7 +18,7 @@ from registry_core.callers import PLACE
 from registry_core.events.kinds import EventKind
 from registry_core.operations import CATALOG
 from transports import refusals
-from transports.cookies import SESSION
+from transports.headers import SESSION
 from transports.routes import each
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from registry_core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.exceptions import HTTPException
     from starlette.types import Scope
@@ -138,10 +138,10 @@ def response(error: RegistryError, status_code: int, body: Mapping[str, Any]) ->
     return Response(encode(body), status_code, headers, media_type="application/json")
 
 
-def of_http(error: HTTPException) -> RegistryError:
-    """Say in an error of ours what the framework refused."""
+def of_http(error: HTTPException, methods: Sequence[str]) -> RegistryError:
+    """Say in an error of ours what the framework refused; `methods` are what the path takes."""
     if error.status_code == 405:
-        return WrongMethod((error.headers or {}).get("Allow", ""))
+        return WrongMethod(", ".join(methods))
     if error.status_code == 404:
         return NotFound("nothing is at this address")
     if error.status_code < 500:

@@ -28,7 +28,7 @@ keeps of a body (bytes). More is cut or clamped, never refused."""
 FITS = 0.5
 """The similarity from which on a package is said to serve the query."""
 
-FACETS = ("kind", "tag", "publisher", "verified")
+FACETS = ("kind", "tag", "category", "publisher", "verified")
 MAX_FACETS = 20
 """What hits are counted by, and how many values of each are told, the commonest."""
 
@@ -49,6 +49,7 @@ class Entry:
     verified: bool = False
     description: str = ""
     tags: tuple[str, ...] = ()
+    category: str = ""
     body: str = ""
 
 

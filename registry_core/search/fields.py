@@ -2,7 +2,7 @@
 
     state      only in the one document that is no package: what was committed, as JSON
     row        number of the package's current text; the vectors are kept under it
-    key, plain_name, bare_name, tag, kind, publisher, verified, readers
+    key, plain_name, bare_name, tag, category, kind, publisher, verified, readers
                compared whole; `kind` is also "private" for a private package, and "state";
                `verified` is "true" or "false"; `readers` is "public" or the namespace of a
                private package
@@ -102,6 +102,8 @@ def document(entry: Entry, row: int) -> Document:
     made.add_text("sorted", name[:_MAX_TERM])
     for tag in entry.tags:
         made.add_text("tag", tag_term(tag))
+    if entry.category:
+        made.add_text("category", tag_term(entry.category))
     made.add_text("head", " ".join(head))
     made.add_text("text", " ".join([*head, *_few(text_terms(body))]))
     shown = asdict(entry) | {

@@ -43,7 +43,7 @@ from registry_core.search import (
 from registry_core.search.excerpt import why
 from registry_core.search.terms import name_terms, text_terms
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised with every change of the tables or of the rules in `terms`; an older file starts anew."""
 
 APPLICATION = 0x63747869
@@ -77,7 +77,8 @@ create table entry (
   namespace text not null,
   private integer not null,
   verified integer not null,
-  tags text not null
+  tags text not null,
+  category text not null
 );
 create index entry_by_name on entry (name);
 create index entry_by_plain_name on entry (plain_name);
@@ -101,9 +102,12 @@ _LISTED = f"""
 select e.id, 0.0 from entry e where {_VISIBLE} order by e.name, e.id limit :most
 """  # noqa: S608 - made of constants
 
-_SEEN = f"select e.kind, e.namespace, e.verified, e.tags from entry e where {_VISIBLE}"  # noqa: S608
+_SEEN = f"""
+select e.kind, e.namespace, e.verified, e.tags, e.category from entry e where {_VISIBLE}
+"""  # noqa: S608 - made of constants
 _THESE = """
-select kind, namespace, verified, tags from entry where id in (select value from json_each(:ids))
+select kind, namespace, verified, tags, category from entry
+where id in (select value from json_each(:ids))
 """
 
 _LISTED_COUNT = f"select count(*) from entry e where {_VISIBLE}"  # noqa: S608
@@ -389,7 +393,7 @@ def _add(connection: sqlite3.Connection, entry: Entry) -> None:
     added = connection.execute(
         "insert into entry values"
         " (null, :key, :name, :plain_name, :bare_name, :kind, :namespace, :private, :verified,"
-        " :tags)",
+        " :tags, :category)",
         {
             "key": _storable(entry.key),
             "name": name,
@@ -400,6 +404,7 @@ def _add(connection: sqlite3.Connection, entry: Entry) -> None:
             "private": entry.private,
             "verified": entry.verified,
             "tags": "".join(map(_tag, entry.tags)),
+            "category": _plain(entry.category).strip().lower(),
         },
     )
     number = added.lastrowid
@@ -490,10 +495,11 @@ def _facets(
     connection: sqlite3.Connection, statement: str, given: dict[str, Any]
 ) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
-    for kind, publisher, verified, tags in connection.execute(statement, given):
+    for kind, publisher, verified, tags, category in connection.execute(statement, given):
         counts["kind"][kind] += 1
         counts["publisher"][publisher] += 1
         counts["verified"]["true" if verified else "false"] += 1
+        counts["category"].update([category] if category else [])
         counts["tag"].update(set(filter(None, tags.split(_SEPARATOR))))
     return {name: dict(count.most_common(MAX_FACETS)) for name, count in counts.items()}
 

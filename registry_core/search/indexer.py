@@ -160,5 +160,6 @@ def _entry(package: Summary, body: str) -> Entry:
         verified=release.signer is not None,
         description=release.description,
         tags=release.tags,
+        category=release.category,
         body=body,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from registry_core.errors import Unavailable
 from registry_core.names import Kind
-from registry_core.search import Entry, Put, Query, Remove, SearchIndex
+from registry_core.search import MAX_LIMIT, Entry, Put, Query, Remove, SearchIndex
 from registry_core.search.fts5 import Fts5Index
 from registry_core.search.tantivy import TantivyIndex
 
@@ -278,6 +278,25 @@ async def test_facets_count_what_the_asker_finds_and_nothing_else(
         assert tags["security"] == (3 if visible else 2)
         narrow = await index.search(replace(query, kinds=frozenset({Kind.TOOL})))
         assert narrow.facets["kind"] == {"tool": 1}
+
+
+@pytest.mark.parametrize("text", ["", "tokens"])
+async def test_a_facet_counts_the_categories_that_publishers_gave(
+    index: SearchIndex, text: str
+) -> None:
+    given = ["Security", "security", "", "data \x00 science"]
+    entries = [
+        replace(change.entry, category=given[number % len(given)], private=False)
+        for number, change in enumerate(SHELF)
+    ]
+    await index.apply([Put(entry) for entry in entries], 1)
+    found = await index.search(Query(text=text, facets=True, limit=MAX_LIMIT))
+    there = {hit.key for hit in found.hits}
+    counts = [entry.category for entry in entries if entry.key in there and entry.category]
+    security = sum(category.lower() == "security" for category in counts)
+    assert security
+    assert found.facets["category"].pop("security") == security
+    assert sum(found.facets["category"].values()) == len(counts) - security
 
 
 async def test_pairs_are_what_says_the_same_and_the_asker_may_see(index: SearchIndex) -> None:

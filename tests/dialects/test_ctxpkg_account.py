@@ -373,3 +373,22 @@ async def test_answers_are_what_the_document_says(served: Served) -> None:
         if given.content:
             schema = said["content"]["application/json"]["schema"]
             Draft202012Validator(schema).validate(given.json())
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        (TOKENS, "GET, HEAD, POST"),
+        (f"{TOKENS}/1", "DELETE"),
+        (at("@acme/review", "1.0.0"), "DELETE, PUT"),
+        ("/csreg/api/v1/teams", "GET, HEAD, POST"),
+        ("/v1/session/mutate", "POST"),
+    ],
+)
+async def test_a_wrong_method_is_told_every_right_one(
+    sqlite_world: World, path: str, methods: str
+) -> None:
+    async with Served.inside(sqlite_world) as served:
+        refused = await served.http.request("TRACE", path)
+    assert refused.status_code == 405
+    assert refused.headers["allow"] == methods

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,9 @@ from registry_core.callers import OWNER
 from registry_core.schema import sign_ins, tokens
 from registry_core.signin import LINK_LIFETIME, Pass
 from served import EVERYBODY, Served, at, bearing
-from transports.cookies import CSRF_HEADER, SESSION, csrf_token
+from transports.access import Access
+from transports.cookies import CSRF_HEADER, csrf_token
+from transports.headers import SESSION
 from transports.limits import Limits
 from world import World
 
@@ -346,14 +349,30 @@ async def test_a_session_is_a_cookie_that_no_script_and_no_other_page_has(
 async def test_away_from_this_machine_a_cookie_is_sent_with_tls_alone(
     world: World, mail: MailServer, url: str
 ) -> None:
-    from transports.access import Access
-
     access = Access.of_server("127.0.0.1", allowed=["registry.example"])
     async with Served.inside(world, access) as served:
         asked = await served.http.post(f"{url}{REQUEST}", json={"email": ADA})
         done = await served.http.get(f"{url}{VERIFY}?{mail.link().partition('?')[2]}")
     for cookie in (asked.headers["set-cookie"], done.headers["set-cookie"]):
         assert {"secure", "httponly", "samesite=lax"} <= set(cookie.lower().split("; "))
+
+
+async def test_behind_a_proxy_browsers_are_known_by_the_address_that_they_use(
+    world: World, mail: MailServer
+) -> None:
+    proxied = World(replace(world.registry, base_url="https://registry.example"), world.folder)
+    access = Access.of_server("127.0.0.1", base_url="https://registry.example")
+    async with Served.inside(proxied, access) as served:
+        await ask(served)
+        here = mail.link().replace("https://registry.example", "http://localhost")
+        done = await served.http.get(here)
+        assert "secure" in done.headers["set-cookie"].lower().split("; ")
+        session = {"cookie": f"{SESSION}={done.cookies[SESSION]}"}
+        csrf = {CSRF_HEADER: done.json()["csrf_token"]}
+        for origin, status in (("https://registry.example", 201), ("http://127.0.0.1", 403)):
+            headers = session | csrf | {"origin": origin}
+            made = await served.http.post(TOKENS, json={"name": "CI"}, headers=headers)
+            assert made.status_code == status
 
 
 async def test_who_signs_in_is_never_given_a_session_that_was_there_before(

@@ -166,5 +166,7 @@ def test_every_limit_is_met_above() -> None:
     elsewhere = {"knowledge_per_minute", "in_flight_total", "streams", "streams_total"}
     by_the_connection = {"head_seconds", "stall_seconds"}
     all_ = set(Limits.__dataclass_fields__)
-    in_their_dialects = {name for name in all_ if name.startswith(("agentx_", "patchcat_"))}
+    in_their_dialects = {
+        name for name in all_ if name.startswith(("agentx_", "links_", "patchcat_"))
+    }
     assert met | elsewhere | in_their_dialects | by_the_connection == all_

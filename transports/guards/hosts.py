@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from registry_core.names import shown
 from transports.access import read_name, read_origin
-from transports.headers import words
+from transports.headers import sent, words
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class HostCheck:
 
     def _problem(self, scope: Scope) -> HostDenied | None:
         problem = self._host(words(scope, b"host"))
-        if problem is not None or self._shared(scope):
-            return problem
-        return self._origin(words(scope, b"origin"))
+        if problem is None and b"origin" in sent(scope) and not self._shared(scope):
+            problem = self._origin(words(scope, b"origin"))
+        return problem
 
     def _host(self, given: Sequence[str]) -> HostDenied | None:
         if len(given) != 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_core.errors import ConcurrencyLimited
-from transports.limits import Below
+from transports.limits import Below, by_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -33,13 +33,14 @@ class InFlight:
     ) -> None:
         self._app = app
         self._crowds = [(_paths(crowd), crowd) for crowd in crowds]
+        self._crowd = by_path(self._crowd_at)
         self._key = key
         self._refuse = refuse
         self._each: dict[tuple[str, str], int] = {}
         self._all = {crowd.path: 0 for crowd in crowds}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        crowd = self._crowd(scope)
+        crowd = self._crowd(scope["path"]) if scope["type"] == "http" else None
         if crowd is None:
             await self._app(scope, receive, send)
             return
@@ -61,13 +62,8 @@ class InFlight:
         if left:
             self._each[place] = left
 
-    def _crowd(self, scope: Scope) -> Crowd | None:
-        if scope["type"] != "http":
-            return None
-        for paths, crowd in self._crowds:
-            if scope["path"] in paths:
-                return crowd
-        return None
+    def _crowd_at(self, path: str) -> Crowd | None:
+        return next((crowd for paths, crowd in self._crowds if path in paths), None)
 
     def _full(self, crowd: Crowd, place: tuple[str, str]) -> ConcurrencyLimited | None:
         if crowd.most and self._each.get(place, 0) >= crowd.most:

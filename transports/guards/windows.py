@@ -17,7 +17,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from registry_core.errors import RateLimited
-from transports.limits import Below, Whom
+from transports.limits import Below, Whom, by_path
 from transports.refusals import ALLOWANCE, Allowance
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class WindowLimit:
             for window in windows
             if window.most
         ]
-        self._told = Below(*{w.path for w in windows if w.most and w.whom is not Whom.TOKEN})
+        self._at = by_path(self._windows_at)
         self._key = key
         self._look = look
         self._refuse = refuse
@@ -79,7 +79,7 @@ class WindowLimit:
         if scope["type"] == "http":
             scope[_KEY] = self
             try:
-                if scope["path"] in self._told:
+                if any(window.whom is not Whom.TOKEN for window, _ in self._at(scope["path"])):
                     await self._look(scope)
                 self.count(scope, scope["path"])
             except RateLimited as error:
@@ -88,14 +88,17 @@ class WindowLimit:
 
     def count(self, scope: Scope, path: str) -> None:
         """Count a request to `path` where it has a window. Raises RateLimited."""
-        for paths, window, item in self._windows:
-            counts = path in paths and (not window.methods or scope["method"] in window.methods)
+        for window, item in self._at(path):
+            counts = not window.methods or scope["method"] in window.methods
             key = self._key(scope, window.whom) if counts else ""
             if key:
                 left = scope[ALLOWANCE] = self._take(item, key)
                 if left.wait:
                     raise _refusal(window, left)
                 return
+
+    def _windows_at(self, path: str) -> Sequence[tuple[Window, RateLimitItem]]:
+        return [(window, item) for paths, window, item in self._windows if path in paths]
 
     def counts_still(self, what: str, most: int, seconds: int) -> bool:
         """Count something that is no request to a path."""

@@ -48,6 +48,7 @@ from transports.dialects.ctxpkg_account.words import (
 )
 from transports.guards.auth import bearer
 from transports.guards.windows import counts_still
+from transports.headers import SESSION
 from transports.limits import HOUR
 from transports.openapi import Row, described_by
 from transports.state import opened
@@ -198,7 +199,7 @@ async def sign_out(request: Request) -> Response:
         raise Unauthenticated("there is no session to end", hint="A token is revoked instead.")
     await opened(request.scope).registry.tokens.revoke(caller.token_id, caller)
     response = nothing()
-    cookies.put(request, response, cookies.SESSION, "", seconds=0, path="/")
+    cookies.put(request, response, SESSION, "", seconds=0, path="/")
     return response
 
 
@@ -223,7 +224,7 @@ async def _signed_in(request: Request, secret: str) -> Response:
     token = cookies.csrf_token(done.token)
     response = answer({"account": _shown(done.account), "csrf_token": token})
     seconds = int(SIGN_IN.lifetime.total_seconds())
-    cookies.put(request, response, cookies.SESSION, done.token, seconds=seconds, path="/")
+    cookies.put(request, response, SESSION, done.token, seconds=seconds, path="/")
     return response
 
 

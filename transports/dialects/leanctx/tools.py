@@ -43,7 +43,7 @@ from registry_core.errors import (
 from registry_core.events.redaction import readable_namespaces
 from registry_core.formats import MAX_ARTIFACT, strict_json
 from registry_core.operations import CATALOG, digest, invoke, repeat
-from transports import refusals
+from transports import bodies, refusals
 from transports.answers import EVERYTHING, Answer
 from transports.dialects.leanctx import envelope
 from transports.dialects.leanctx.workspaces import place
@@ -147,7 +147,7 @@ class _Asked:
 
 async def _read(request: Request) -> _Asked:
     envelope.refuse_other_types(request)
-    body = await request.body()
+    body = await bodies.whole(request)
     if len(body) <= _REMEMBERED:
         return _asked_before(body)
     if len(body) <= _SMALL:
