@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ctxmcp import planning
 from ctxmcp.standing import TAKEN_BACK
 from registry_core.errors import RegistryError, Tampered
-from registry_core.names import Reference
+from registry_core.names import Reference, Version
 from registry_core.trust import Verdict
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ class Consulted:
     not_checked: str = ""
 
 
-async def judged(source: Source, lock: Lock, said: Trusted) -> Trusted:
-    """Hold a verdict against log and status note."""
+async def judged(source: Source, lock: Lock, asked: str, said: Trusted) -> Trusted:
+    """Hold a verdict against log and status note. Raises Tampered for one on something else."""
+    _check_same(asked, said.ref)
     if said.verdict is Verdict.REFUSE:  # no more than that can come of it
         return said
     found = await _consult(source, lock, said.ref, said.sha256, told=False)
@@ -49,9 +50,12 @@ async def judged(source: Source, lock: Lock, said: Trusted) -> Trusted:
     return said.model_copy(update={"reasons": [*said.reasons, last]})
 
 
-async def verified(source: Source, lock: Lock, said: Verified) -> Verified:
-    """Hold what a registry says that it verified against the same."""
-    (checked,) = said.checked
+async def verified(source: Source, lock: Lock, asked: str, said: Verified) -> Verified:
+    """Hold what a registry says that it verified against the same; raises the same."""
+    if len(said.checked) != 1:
+        raise Tampered("what was verified", expected="one release", found=str(len(said.checked)))
+    checked = said.checked[0]
+    _check_same(asked, checked.what)
     found = await _consult(source, lock, checked.what, checked.sha256, told=True)
     ok = checked.ok and not found.against
     with_log = checked.model_copy(
@@ -61,11 +65,19 @@ async def verified(source: Source, lock: Lock, said: Verified) -> Verified:
     return said.model_copy(update={"ok": ok, "checked": [with_log], "not_checked": missing})
 
 
+def _check_same(asked: str, answered: str) -> None:
+    """See that a registry speaks of what it was asked about."""
+    wanted, found = Reference.parse(asked), Reference.parse(answered)
+    exact = found.selector if isinstance(found.selector, Version) else None
+    if found.name != wanted.name or exact is None or not planning.satisfies(exact, wanted):
+        raise Tampered("what the registry speaks of", expected=str(wanted), found=str(found))
+
+
 async def _consult(source: Source, lock: Lock, ref: str, sha256: str, *, told: bool) -> Consulted:
     """Ask; `told` says that whoever reads the answer knows by other words what is yanked."""
     try:
-        asked = {"refs": [ref], "alone": True}
-        plan = await planning.ask(source, [Reference.parse(ref)], asked, lock)
+        given = {"refs": [ref], "alone": True}
+        plan = await planning.ask(source, [Reference.parse(ref)], given, lock)
         release = _same(plan.releases, ref, sha256)
         if plan.standing is None:
             without = "no log" if plan.log is None else "no status note"

@@ -149,23 +149,26 @@ class Desk:
             )
         said = await self._connection.invoke("verify", {"target": given.target})
         assert isinstance(said, Verified)  # noqa: S101 - the operation's own output
-        return await self._consulted(consulting.verified, said)
+        return await self._consulted(consulting.verified, given.target, said)
 
     async def _trust(self, given: Trust) -> Model:
         asked = given.model_dump(exclude_defaults=True)
         said = await self._connection.invoke("trust", asked)
         assert isinstance(said, Trusted)  # noqa: S101 - the operation's own output
-        return await self._consulted(consulting.judged, said)
+        return await self._consulted(consulting.judged, given.ref, said)
 
     async def _consulted(
-        self, hold: Callable[[Source, Lock, ModelT], Awaitable[ModelT]], said: ModelT
+        self,
+        hold: Callable[[Source, Lock, str, ModelT], Awaitable[ModelT]],
+        asked: str,
+        said: ModelT,
     ) -> ModelT:
         """Hold what a registry says of a release against its log; one's own says what it knows."""
         if not self._settings.registry:
             return said
         lock = await asyncio.to_thread(locking.read, self._project)
         source = Source(self._connection, self._memory(), self._clock(), "believed")
-        return await hold(source, lock, said)
+        return await hold(source, lock, asked, said)
 
     async def _publish(self, given: Publish) -> Model:
         if not given.path:

@@ -169,8 +169,8 @@ class _Fetched:
 
     staged: Staged
     notes: tuple[str, ...]
-    digests: tuple[str, ...]
-    """Of its files."""
+    digests: frozenset[str]
+    """What it may be known by to be bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +211,7 @@ class _Bench:
             log=self.plan.proof(planned),
         )
         what = {file.target: file.what for file in layout.files}
-        digests = tuple(file.sha256 for file in package.candidate.files)
-        return _Fetched(Staged(entry, what), layout.notes, digests)
+        return _Fetched(Staged(entry, what), layout.notes, package.candidate.known_by)
 
     def _staged(self, layout: Layout) -> dict[str, str]:
         put, link = self.stage.put, self.stage.link

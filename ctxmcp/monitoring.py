@@ -6,6 +6,7 @@
                  which is not among those given; or, where none is given, no key in use by the
                  namespace's chain in the log, or without a chain not that of the release before
     chain        a change of a namespace's keys that does not follow the one before it
+    log key      the log's own key has handed over to another one
 
 The leaves are believed because they lead to the root that the log has signed, from the tree that
 was read the last time on: a log that changes or drops a leaf is found out here, with evidence.
@@ -101,6 +102,8 @@ async def monitor(log: RemoteLog, watch: Watch, folder: Path, *, key: str = "") 
         before = known.read() if known else None
         _check_size(memory, before, tree, note)
         seen, reader = grown.size, _Reader(database, watch)
+        if known and known.key != verifier.text:
+            reader.told_of_key(seen, known.key, verifier.text)
         if tree.size > seen:
             async for leaves in log.leaves(seen, tree.size):
                 for data in leaves:
@@ -147,6 +150,10 @@ class _Reader:
             found = self._chained(said)
         for alarm, detail in found:
             self._alarm(alarm, position, said, detail)
+
+    def told_of_key(self, position: int, old: str, new: str) -> None:
+        handed = {"event": "log_key", "name": new}
+        self._alarm("log key", position, handed, f"handed over from {old}")
 
     def _watched(self, said: Mapping[str, Any]) -> bool:
         return said.get("namespace") in self.watch.namespaces

@@ -194,11 +194,11 @@ def _check_locked(reference: Reference, lock: Lock) -> None:
     entry = lock.packages.get(str(reference.name))
     if entry is None:
         raise LockOutOfDate(f"the lock has no {reference.name}", hint=_RELOCK)
-    if not _satisfies(Version.parse(entry.version), reference):
+    if not satisfies(Version.parse(entry.version), reference):
         raise LockOutOfDate(f"the lock has {entry.ref}, not {reference}", hint=_RELOCK)
 
 
-def _satisfies(version: Version, reference: Reference) -> bool:
+def satisfies(version: Version, reference: Reference) -> bool:
     """Tell whether a version is one asked for; a channel alone says nothing that can be checked."""
     selector = reference.selector
     if isinstance(selector, Version):
@@ -212,7 +212,7 @@ def _check_answer(wanted: Sequence[Reference], planned: Sequence[Planned]) -> No
         raise Tampered("the registry's plan", expected="one version of each", found="several")
     for reference in wanted:
         version, _ = there.get(reference.name, (None, None))
-        if version is None or not _satisfies(version, reference):
+        if version is None or not satisfies(version, reference):
             found = f"{reference.name}@{version}" if version else "none"
             raise Tampered("the registry's plan", expected=str(reference), found=found)
     allowed = {str(r.name) for r in wanted} | {

@@ -169,7 +169,8 @@ def _(output: Inspected, marks: Marks) -> Iterator[str]:
         f"{output.ref}: {output.kind}, {output.visibility}, {output.trust}{yanked},"
         f" published {output.published_at}, latest {output.latest or 'none'}"
     )
-    yield f"signer {output.signer or 'none'}, sha256 {output.sha256}, {output.size} bytes"
+    contents = f", contents {output.contents}" if output.contents else ""
+    yield f"signer {output.signer or 'none'}, sha256 {output.sha256}{contents}, {output.size} bytes"
     yield f"tokens: {output.cost.listed} when listed, {output.cost.read} when all is read"
     if output.against:
         yield f"AGAINST IT: {marks.inline(line(output.against))}"
@@ -257,7 +258,8 @@ def _(output: Trusted, marks: Marks) -> Iterator[str]:
     yield f"{output.ref}: {output.verdict}"
     for reason in output.reasons:
         yield f"- {line(reason)}"
-    yield f"checks: {_joined(f'{check} {outcome}' for check, outcome in output.checks.items())}"
+    if output.checks:
+        yield f"checks: {_joined(f'{check} {outcome}' for check, outcome in output.checks.items())}"
     yield f"signer {output.signer or 'none'} ({output.continuity}), sha256 {output.sha256}"
     if output.report is not None:
         yield f"report: {visible(_json(output.report))}"

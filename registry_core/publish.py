@@ -147,8 +147,7 @@ async def _known(
     if package is None or not package.releases:
         near = await registry.popular.near(binding.name)
         naming = Naming(binding.name, near, registry.policy.names.reserved)
-    digests = {candidate.sha256, *(file.sha256 for file in candidate.files)}
-    bad = await registry.advisories.against(binding.name, binding.version, digests)
+    bad = await registry.advisories.against(binding.name, binding.version, candidate.known_by)
     return Known(await _before(registry, package, binding.version), naming, bad)
 
 
@@ -239,15 +238,7 @@ def columns(candidate: Candidate) -> dict[str, Any]:
 
 def listing(candidate: Candidate) -> tuple[dict[str, Any], ...]:
     """Return what is recorded of each file."""
-    return tuple(
-        {
-            "path": file.path,
-            "size": file.size,
-            "sha256": file.sha256,
-            "executable": file.executable,
-        }
-        for file in candidate.files
-    )
+    return tuple(file.row for file in candidate.files)
 
 
 def _body(candidate: Candidate) -> str:

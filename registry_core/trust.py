@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 
 from registry_core.keys import Action, Standing
 from registry_core.packages import State
-from registry_core.verification import DOUBTS, Report, Severity
+from registry_core.verification import DOUBTS, Outcome, Report, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from registry_core.keys import Link, Ring
     from registry_core.packages import Package, Release
+    from registry_core.verification import Finding
 
 
 class Verdict(StrEnum):
@@ -56,6 +57,10 @@ class Continuity(StrEnum):
     UNSIGNED = "unsigned"
     """There is none."""
 
+
+MOST_REASONS = 3
+LONGEST_REASON = 100
+"""Reasons that are told where nobody asked for more, and characters of each."""
 
 _AGAINST = frozenset({Continuity.REVOKED})
 _DOUBTFUL = frozenset({Continuity.BROKEN, Continuity.UNKNOWN, Continuity.UNSIGNED})
@@ -101,8 +106,7 @@ def weigh(package: Package, release: Release, report: Mapping[str, Any], ring: R
 def _refusals(release: Release, report: Report) -> Iterator[str]:
     if release.state is not State.RELEASED:
         yield _withheld(release)
-    for finding in report.blocking:
-        yield f"{finding.rule}: {finding.message}"
+    yield from _findings(report.blocking)
     for known in release.advisories:
         yield f"advisory {known['id']}: {known['summary']}"
     if release.yanked:
@@ -121,15 +125,26 @@ def _withheld(release: Release) -> str:
 
 
 def _doubts(package: Package, release: Release, report: Report) -> Iterator[str]:
-    for finding in report.findings:
-        if finding.severity in DOUBTS and finding.rule not in _TOLD:
-            held = "held: " if finding.severity is Severity.HOLD else ""
-            yield f"{held}{finding.rule}: {finding.message}"
     if package.deprecated is not None:
         instead = f"; use {package.replacement}" if package.replacement else ""
         yield f"deprecated by its publisher: {package.deprecated}{instead}"
     if release.state is State.RELEASED and release.state_by:
         yield f"released after review by {release.state_by}: {release.state_reason}"
+    doubted = [f for f in report.findings if f.severity in DOUBTS and f.rule not in _TOLD]
+    held = _findings(f for f in doubted if f.severity is Severity.HOLD)
+    yield from (f"held: {reason}" for reason in held)
+    yield from _findings(f for f in doubted if f.severity is not Severity.HOLD)
+
+
+def _findings(found: Iterable[Finding]) -> Iterator[str]:
+    """Tell of each rule once, with the first place where it found something."""
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in found:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    for rule, (first, *others) in by_rule.items():
+        place = f" in {first.place}" if first.place and first.place not in first.message else ""
+        more = f" and {len(others)} more" if others else ""
+        yield f"{rule}{place}{more}: {first.message}"
 
 
 def _signer(package: Package, release: Release, ring: Ring) -> tuple[Continuity, str]:
@@ -167,6 +182,20 @@ def _proper(package: Package, release: Release, link: Link, said: str) -> tuple[
 
 
 def _unseen(report: Report) -> str:
+    passed = sum(section.outcome is Outcome.PASSED for section in report.sections)
     if not report.skipped:
-        return "every check of this registry looked at it"
-    return f"nobody looked for: {', '.join(report.skipped)}"
+        return f"{passed} checks passed, and none of this registry is missing"
+    return f"{passed} checks passed; nobody looked for: {', '.join(report.skipped)}"
+
+
+def brief(reasons: Sequence[str]) -> list[str]:
+    """Return the weightiest reasons and the last, each in a line that an agent can afford."""
+    *first, last = (_short(reason) for reason in reasons)
+    kept = [reason for n, reason in enumerate(first) if n < MOST_REASONS]
+    left_out = len(first) - len(kept)
+    more = [f"and {left_out} more reasons, in full detail"] if left_out else []
+    return [*kept, *more, last]
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"

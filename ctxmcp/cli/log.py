@@ -105,8 +105,8 @@ def monitor(namespaces: tuple[str, ...], keys: tuple[str, ...], log_key: tuple[s
     """Read what is new in the log of --registry, and end with 1 where something is alarming.
 
     Alarming are: anything in your namespaces, a name and version that was published twice, a
-    release that none of the namespace's keys in use has signed, and a change of keys that does not
-    follow the one before it.
+    release that none of the namespace's keys in use has signed, a change of keys that does not
+    follow the one before it, and another key of the log itself.
     """
     from ctxmcp.monitoring import Watch, monitor  # noqa: PLC0415 - brings the HTTP client
 

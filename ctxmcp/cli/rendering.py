@@ -93,6 +93,7 @@ def _facts(output: Inspected) -> Iterator[tuple[str, str]]:
         "latest": output.latest,
         "signer": output.signer or "nobody",
         "sha256": output.sha256,
+        "contents": output.contents,
         "needs": ", ".join(_need(need.name, need.requirement) for need in output.dependencies),
         "asks for": "; ".join(f"{n}: {_words(v)}" for n, v in output.permissions.items() if v)
         or "nothing that it says",

@@ -14,10 +14,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from registry_core import canonical
 from registry_core.formats import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from registry_core.dsse import Envelope
     from registry_core.formats.texts import Text
@@ -56,6 +57,16 @@ class File:
     def sha256(self) -> str:
         """Lowercase hex."""
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What is recorded and attested of it."""
+        return {
+            "path": self.path,
+            "size": self.size,
+            "sha256": self.sha256,
+            "executable": self.executable,
+        }
 
     @property
     def text(self) -> str | None:
@@ -186,6 +197,17 @@ class Candidate:
         return hashlib.sha256(self.artifact).hexdigest()
 
     @cached_property
+    def contents(self) -> str:
+        """What its files are, whatever they are packed in and how; "" where there are none."""
+        return digest_of_files([file.row for file in self.files])
+
+    @property
+    def known_by(self) -> frozenset[str]:
+        """Every digest that something bad in it may be known by."""
+        mine = (self.sha256, self.contents, *(file.sha256 for file in self.files))
+        return frozenset(filter(None, mine))
+
+    @cached_property
     def texts(self) -> tuple[Text, ...]:
         """The files that are text."""
         return tuple(texts.in_files(self.files))
@@ -198,3 +220,9 @@ class Candidate:
     def file(self, path: str) -> File | None:
         """Return the file at `path`, if there is one."""
         return next((file for file in self.files if file.path == path), None)
+
+
+def digest_of_files(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the SHA-256 of the canonical list of files (`File.row`) by path; "" for none."""
+    ordered = sorted(rows, key=lambda row: str(row["path"]))
+    return canonical.digest(ordered) if ordered else ""

@@ -63,10 +63,7 @@ def facts(candidate: Candidate, manifest: str) -> dict[str, Any]:
         "kind": str(candidate.kind),
         "description": candidate.description,
         "visibility": str(candidate.visibility),
-        "files": [
-            {"path": f.path, "size": f.size, "sha256": f.sha256, "executable": f.executable}
-            for f in ordered
-        ],
+        "files": [f.row for f in ordered],
         "dependencies": [asdict(dependency) for dependency in candidate.dependencies],
         "powers": {name: _plain(value) for name, value in asdict(candidate.powers).items()},
         "manifest": hashlib.sha256(manifest.encode()).hexdigest(),

@@ -15,6 +15,7 @@ from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
 from registry_core.operations.search import standing
 from registry_core.packages import State
 from registry_core.verification import Report
+from registry_core.verification.known import CONTENTS
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -84,6 +85,7 @@ class Inspected(Model):
     trust: str
     signer: str | None
     sha256: str
+    contents: str = Field("", description="SHA-256 of its files, however they are packed.")
     size: int
     latest: str
     dependencies: list[Needs]
@@ -126,6 +128,7 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         trust=standing(release),
         signer=release.signer,
         sha256=release.sha256,
+        contents=report.facts("paths").get(CONTENTS, ""),
         size=release.size,
         latest=str(package.latest.version) if package.latest else "",
         dependencies=[Needs(**dependency) for dependency in release.dependencies],

@@ -13,7 +13,7 @@ from registry_core.names import Reference, Version
 from registry_core.operation import Model, operation
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
 from registry_core.trust import Verdict
-from registry_core.verification import Report
+from registry_core.verification import Outcome, Report
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
@@ -37,7 +37,9 @@ class Trusted(Model):
     continuity: str = Field(
         description="first, known, rotated, recovered, broken, unknown, revoked or unsigned"
     )
-    checks: dict[str, str] = Field(description="check -> passed, warned, failed or skipped")
+    checks: dict[str, str] = Field(
+        description="check -> warned, failed or skipped; in full detail also passed"
+    )
     signer: str | None
     sha256: str
     report: dict[str, Any] | None = None
@@ -62,12 +64,14 @@ async def judge(
     judgement = judging.judge(package, release, report, ring)
     # That somebody has to look at a release is everybody's to know, why is for those who do.
     told = not release.shut or caller.is_told_of(package.name.namespace)
+    reasons = judgement.reasons if told else judgement.reasons[:1]
+    checks = {s.check: s.outcome for s in report.sections if whole or s.outcome != Outcome.PASSED}
     return Trusted(
         ref=f"{package.name}@{release.version}",
         verdict=judgement.verdict,
-        reasons=list(judgement.reasons if told else judgement.reasons[:1]),
+        reasons=list(reasons) if whole else judging.brief(reasons),
         continuity=judgement.continuity,
-        checks={s.check: s.outcome for s in report.sections} if told else {},
+        checks=checks if told else {},
         signer=release.signer,
         sha256=release.sha256,
         report=details.report if told and whole else None,

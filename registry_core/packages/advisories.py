@@ -32,6 +32,7 @@ from registry_core.schema import (
     releases,
 )
 from registry_core.verification.advisories import Known
+from registry_core.verification.known import CONTENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -310,7 +311,7 @@ async def _affected(
             select(packages.c.namespace, packages.c.name, releases.c.version)
             .join(releases, releases.c.package_id == packages.c.id)
             .join(release_details, release_details.c.release_id == releases.c.id)
-            .where(or_(releases.c.sha256 == digest, _has_file(digest)))
+            .where(or_(releases.c.sha256 == digest, _has(digest)))
             .order_by(releases.c.id)
         )
         for namespace, name, version in await connection.execute(statement):
@@ -318,9 +319,10 @@ async def _affected(
     return list(found)
 
 
-def _has_file(digest: str) -> ColumnElement[bool]:
-    """Look for a digest in the recorded files: rare, so no index is kept for it."""
-    return cast(release_details.c.files, Text).contains(digest)
+def _has(digest: str) -> ColumnElement[bool]:
+    """Look for a digest of a file, or of all files: rare, so no index is kept for it."""
+    files, report = (cast(release_details.c[name], Text) for name in ("files", "report"))
+    return or_(files.contains(digest), report.contains(f'"{CONTENTS}": "{digest}"'))
 
 
 def _with(release: Release, advisory: Advisory) -> list[dict[str, Any]]:

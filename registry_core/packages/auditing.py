@@ -14,6 +14,7 @@ from registry_core import keyring
 from registry_core.errors import NotFound
 from registry_core.events.kinds import INTRODUCING, EventKind
 from registry_core.events.leaves import Leaf
+from registry_core.formats import digest_of_files
 from registry_core.packages import Details
 from registry_core.packages.advisories import in_force
 from registry_core.packages.store import load, release_of, summary_of
@@ -142,7 +143,8 @@ class Inventory:
             package, release = summary_of(rows[0]), release_of(rows[0])
             details, known = _details(rows[0]), frozenset[str]()
             if details is not None:
-                digests = {release.sha256, *(file["sha256"] for file in details.files)}
+                digests = {release.sha256, digest_of_files(details.files)}
+                digests |= {file["sha256"] for file in details.files}
                 found = await in_force(connection, package.name, release.version, digests)
                 known = frozenset(one.id for one in found)
             older = await connection.execute(_REPORTS, {"of": release.sha256})

@@ -44,7 +44,7 @@ CHECKS: tuple[Check, ...] = (
 
 _PROOFS: tuple[Check, ...] = (binding, integrity, signature, attestation)
 
-_FACTS = {powers.NAME: powers.facts}
+_FACTS = {paths.NAME: paths.facts, powers.NAME: powers.facts}
 """What a check tells beside its findings, where it does."""
 
 _RULES = {

@@ -13,6 +13,9 @@ from typing import Any
 from registry_core.verification import advisories
 from registry_core.verification.names import Naming
 
+CONTENTS = "contents"
+"""The fact of a report that says what all files of a package are together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Before:

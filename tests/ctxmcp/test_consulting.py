@@ -14,7 +14,7 @@ from bench import BASE, Liar, Machine, honest
 from ctxmcp import wiring
 from ctxmcp.desk import Desk
 from registry_core.callers import OWNER
-from registry_core.errors import NotFound, Unavailable
+from registry_core.errors import NotFound, Tampered, Unavailable
 from registry_core.events.kinds import EventKind
 from registry_core.names import PackageName, Version
 from registry_core.operation import Model
@@ -123,6 +123,25 @@ async def test_other_bytes_than_those_that_were_judged_are_refused(here: Machine
     found = await trust(facing(here, lambda a: other if isinstance(a, Trusted) else a), judged.ref)
     assert found.verdict == "refuse"
     assert "the bytes of @acme/review@1.0.0" in found.reasons[0]
+
+
+async def test_an_answer_about_something_else_is_none(here: Machine) -> None:
+    await here.publish("@acme/review")
+    await here.publish("@acme/other")
+    await here.publish("@acme/other", "2.0.0")
+    other = await trust(here, "@acme/other@1.0.0")
+    checked = await here.desk.invoke("verify", {"target": "@acme/other@1.0.0"})
+    many = checked.model_copy(update={"checked": []})
+
+    def change(answer: Model) -> Model:
+        return other if isinstance(answer, Trusted) else answer
+
+    for asked in ("@acme/review", "@acme/other@2.0.0"):
+        with pytest.raises(Tampered, match="what the registry speaks of"):
+            await trust(facing(here, change), asked)
+    for lie in (checked, many):
+        with pytest.raises(Tampered):
+            await facing(here, lambda _, lie=lie: lie).verify("@acme/review@1.0.0")
 
 
 async def test_a_forked_log_makes_the_verdict_refuse_and_keeps_the_evidence(

@@ -152,7 +152,10 @@ async def test_witness_monitor_and_audit_follow(sqlite_world: World, tmp_path: P
         await world.publish("@acme/review", "1.1.0")
         seen = await witness(log, WITNESS, state, key="", seconds=2)
         assert (seen.log, seen.size > seen.seen) == (new.verifier.text, True)
-        assert (await monitor(log, Watch(), state)).log == new.verifier.text
+        found = await monitor(log, Watch(), state)
+        assert (found.log, [one.alarm for one in found.alarms]) == (new.verifier.text, ["log key"])
+        assert found.alarms[0].detail == f"handed over from {given}"
+        assert (await monitor(log, Watch(), state)).alarms == [], "told once"
         assert (await witness(log, WITNESS, state, key=given, seconds=3)).log == seen.log
         assert (await survey(served.url, tmp_path / "other", given, silent)).ok
         stranger = Signer(new.name, SigningKey(b"s" * 32))

@@ -21,7 +21,7 @@ from registry_core.errors import (
     Unauthenticated,
 )
 from registry_core.events.kinds import EventKind
-from registry_core.formats import ctxpkg
+from registry_core.formats import File, ctxpkg, digest_of_files
 from registry_core.names import PackageName
 from registry_core.packages.advisories import Warned
 from served import Served
@@ -114,6 +114,35 @@ async def test_known_bytes_are_refused_whoever_publishes_them_under_whatever_nam
             await publishing.publish(world.registry, OWNER, copy)
     for name in ("other", "innocent"):
         assert all(e.package != name for e in await world.registry.journal.log.since(0))
+
+
+async def test_the_same_files_are_known_however_they_are_packed(world: World):
+    files = {"SKILL.md": "---\nname: x\ndescription: X.\n---\n", "references/a.md": "Words.\n"}
+    there = await world.publish("@acme/review", files=files)
+    contents = there.candidate.contents
+    assert contents == digest_of_files(reversed([file.row for file in there.candidate.files]))
+    assert contents == there.report.facts("paths")["contents"]
+    looked = await call(world, ANONYMOUS, "inspect", ref="@acme/review")
+    assert looked.contents == contents
+    made = await call(world, REVIEWER, "advise", summary="Steals.", sha256=[contents])
+    assert made.affected == ["@acme/review@1.0.0"]
+    with pytest.raises(Rejected) as caught:
+        await world.publish("@other/innocent", files=files, key=OTHER_KEY, description="Other.")
+    assert [one.rule for one in caught.value.report.blocking] == ["advisories/known-bad"]
+    # Some of the files, or more of them, are other contents.
+    few = {"SKILL.md": files["SKILL.md"]}
+    for name, some in (("few", few), ("more", files | {"b.md": "More.\n"})):
+        await world.publish(f"@other/{name}", files=some, key=OTHER_KEY)
+
+
+def test_contents_are_the_same_in_every_archive_and_another_with_another_bit():
+    folder = {"SKILL.md": b"---\nname: x\ndescription: X.\n---\n", "run.sh": b"echo"}
+    entries = [File(path, data, executable=path == "run.sh") for path, data in folder.items()]
+    digests = {digest_of_files(file.row for file in some) for some in (entries, entries[::-1])}
+    assert len(digests) == 1
+    flat = [File(path, data) for path, data in folder.items()]
+    assert digest_of_files(file.row for file in flat) not in digests
+    assert digest_of_files([]) == ""
 
 
 async def test_an_advisory_that_is_withdrawn_speaks_against_nothing(world: World):

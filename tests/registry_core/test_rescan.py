@@ -16,7 +16,7 @@ from registry_core.names import PackageName, Version
 from registry_core.packages import State
 from registry_core.rescan import Rescanned, rescan
 from registry_core.schema import reports
-from registry_core.verification import injection, scoring
+from registry_core.verification import checks, injection, scoring
 from registry_core.verification.rules import Rule
 from world import World
 
@@ -32,18 +32,12 @@ def newer_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         rule = Rule("elephant", "malware_delivery", 5, 5, "speaks of an elephant", "blue elephant")
         monkeypatch.setattr(scoring, "RULES", (*scoring.RULES, rule))
         monkeypatch.setattr(injection, "rules", lambda: "tomorrow")
-        monkeypatch.setitem(verification_rules(), "injection", lambda: "tomorrow")
+        monkeypatch.setitem(checks._RULES, "injection", lambda: "tomorrow")
         scoring._rules.cache_clear()
 
     yield come
     monkeypatch.undo()
     scoring._rules.cache_clear()
-
-
-def verification_rules() -> dict[str, Any]:
-    from registry_core import verification
-
-    return verification._RULES
 
 
 async def scan(world: World) -> tuple[Rescanned, list[tuple[int, int, str]]]:
@@ -99,7 +93,7 @@ async def test_what_a_reviewer_released_is_not_held_for_the_same_again(
     newer_rules()
     await scan(world)
     await world.registry.packages.release(NAME, Version.parse("1.0.0"), "An elephant.", OWNER)
-    verification_rules()["injection"] = lambda: "the day after"
+    checks._RULES["injection"] = lambda: "the day after"
     done, _ = await scan(world)
     assert (done.scanned, done.held, done.changed) == (1, [], [])
     found = await world.registry.packages.find(NAME, ANONYMOUS)
