@@ -144,7 +144,10 @@ async def _hybrid(kind: Any, settings: Settings, stack: AsyncExitStack) -> Searc
 
     model = Embeddings(told.url, told.name, told.key, told.seconds)
     stack.push_async_callback(model.close)
-    return Embedded(await kind.open(settings.index_dir, form(told.name)), model)
+    named = form(told.name)
+    # A folder of its own: who is not told of the model would drop its index as an older form.
+    folder = settings.index_dir.with_name(f"{settings.index_dir.name}-{named}")
+    return Embedded(await kind.open(folder, named), model)
 
 
 def _blobs(settings: Settings) -> ObjectBlobs:
