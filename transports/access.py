@@ -135,13 +135,17 @@ class Access:
             self.local_owner
             and client is not None
             and is_loopback(client[0])
-            and not any(map(_is_forwarding, sent(scope)))
+            and not _forwards(frozenset(sent(scope)))
             and _says_loopback(scope)
         )
 
 
-def _is_forwarding(name: bytes) -> bool:
-    return name in _FORWARDED or name.startswith(b"x-forwarded-")
+@lru_cache(maxsize=512)
+def _forwards(names: frozenset[bytes]) -> bool:
+    """Whether any of these headers is one that a proxy adds."""
+    return not _FORWARDED.isdisjoint(names) or any(
+        name.startswith(b"x-forwarded-") for name in names
+    )
 
 
 def _says_loopback(scope: Scope) -> bool:

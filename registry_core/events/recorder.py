@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from registry_core.events import Draft
     from registry_core.events.journal import Journal
 
-FLUSH = 0.05
+FLUSH = 0.1
 """Seconds between a call and the commit that notes it, about."""
 
 MOST_WAITING = 10_000

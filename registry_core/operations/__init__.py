@@ -66,6 +66,8 @@ if TYPE_CHECKING:
 
 _LARGE = 64 * 1024
 
+_DENIALS = (Unauthenticated, Forbidden)
+
 CATALOG: Mapping[str, Operation[Any, Any]] = {
     operation.name: operation
     for operation in (
@@ -174,7 +176,7 @@ class _WrittenDown:
             operation=name[:64],
             workspace=caller.workspace,
             channel=caller.channel,
-            allowed=not isinstance(error, Unauthenticated | Forbidden),
+            allowed=not isinstance(error, _DENIALS),
             outcome="ok" if error is None else _outcome(error),
             arguments_sha256=self._digest,
             duration_ms=round((time.perf_counter() - self._started) * 1000),

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from empty_route import app as empty
 
-from ctxmcp.serving import running
+from ctxmcp.serving import running, settle
 from registry_core.callers import OWNER
 from registry_core.tokens import Grant
 from served import Served
@@ -126,6 +126,7 @@ async def serve(packages: int) -> None:
             full = await stack.enter_async_context(Served.on_a_port(world, limits=UNREACHED))
             sys.stdout.write(f"{bare} {full.url} {token}\n")
             sys.stdout.flush()
+            settle()
             await asyncio.to_thread(sys.stdin.read)
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from registry_core.callers import ANONYMOUS, OWNER, Caller
 from registry_core.errors import Forbidden, RegistryError, Unauthenticated
 from registry_core.events import Audited
+from registry_core.tokens import digest_of
 from transports import cookies
 from transports.headers import sent
 from transports.state import opened
@@ -146,7 +147,10 @@ class Bearer:
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
         self._is_local: bool | None = None
-        self._digest = _digest(self._given[0]) if len(self._given) == 1 else ""
+        self._scheme, self._token = _read(self._given[0]) if len(self._given) == 1 else ("", "")
+        # Of the very text that is looked up: one token is one asker.
+        self._digest = digest_of(self._token) if self._token else ""
+        self._token_key = ""
 
     async def caller(self) -> Caller:
         """Say who it is; anonymous without a token.
@@ -191,7 +195,9 @@ class Bearer:
     @property
     def token_key(self) -> str:
         """The key of a token that was found before; empty for everybody else."""
-        return f"token:{self._digest}" if self._digest in self._known else ""
+        if not self._token_key and self._digest in self._known:
+            self._token_key = f"token:{self._digest}"
+        return self._token_key
 
     @property
     def account_key(self) -> str:
@@ -214,9 +220,9 @@ class Bearer:
 
     async def _looked_up(self) -> Caller:
         try:
-            found = await opened(self._scope).registry.tokens.authenticate(self._token())
+            found = await self._held()
         except Unauthenticated as error:
-            self._refused = error
+            self._refused, self._token_key = error, ""
             self._known.discard(self._digest)
             raise
         self._known.add(self._digest)
@@ -236,26 +242,21 @@ class Bearer:
         client = self._scope.get("client")
         return _network(client[0] if client else "")
 
-    def _token(self) -> str:
+    async def _held(self) -> Caller:
         if len(self._given) > 1:
             raise Unauthenticated("there are two Authorization headers", hint="Send one.")
-        scheme, token = _read(self._given[0])
-        if scheme != "bearer":
+        if self._scheme != "bearer":
             raise Unauthenticated(
                 "Authorization must use the Bearer scheme",
                 hint="Send `Authorization: Bearer <token>`.",
             )
-        return token
+        tokens = opened(self._scope).registry.tokens
+        return await tokens.authenticate(self._token, self._digest)
 
 
 def _read(given: bytes) -> tuple[str, str]:
     scheme, _, token = given.decode("latin-1").partition(" ")
     return scheme.lower(), token.strip()
-
-
-def _digest(given: bytes) -> str:
-    """Return the digest of the very text that is looked up: one token is one asker."""
-    return hashlib.sha256(_read(given)[1].encode()).hexdigest()
 
 
 def _network(address: str) -> str:

@@ -8,11 +8,13 @@ change something, so a page elsewhere cannot post here either. Programs send no 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from registry_core.names import shown
 from transports.access import read_name, read_origin
 from transports.headers import sent, words
+from transports.limits import MOST_KNOWN, SHORT
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class HostCheck:
     ) -> None:
         self._app = app
         self._access = access
+        self._judged = lru_cache(maxsize=MOST_KNOWN)(self._host)
         self._shared = shared
         self._refuse = refuse
 
@@ -46,19 +49,22 @@ class HostCheck:
         await app(scope, receive, send)
 
     def _problem(self, scope: Scope) -> HostDenied | None:
-        problem = self._host(words(scope, b"host"))
+        hosts = sent(scope).get(b"host", ())
+        short = len(hosts) == 1 and len(hosts[0]) <= SHORT
+        problem = (self._judged if short else self._host)(*hosts)
         if problem is None and b"origin" in sent(scope) and not self._shared(scope):
             problem = self._origin(words(scope, b"origin"))
         return problem
 
-    def _host(self, given: Sequence[str]) -> HostDenied | None:
+    def _host(self, *given: bytes) -> HostDenied | None:
         if len(given) != 1:
             return HostDenied(f"there are {len(given)} Host headers", hint="Send one.")
-        name = read_name(given[0])
+        text = given[0].decode("latin-1")
+        name = read_name(text)
         if name is not None and self._access.answers_to(name):
             return None
         return HostDenied(
-            f"this server does not answer to the Host {shown(given[0])}",
+            f"this server does not answer to the Host {shown(text)}",
             hint="Start it with `--allowed-host NAME` if it should.",
         )
 

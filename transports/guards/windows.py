@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -79,7 +79,7 @@ class WindowLimit:
         if scope["type"] == "http":
             scope[_KEY] = self
             try:
-                if any(window.whom is not Whom.TOKEN for window, _ in self._at(scope["path"])):
+                if self._at(scope["path"]).look:
                     await self._look(scope)
                 self.count(scope, scope["path"])
             except RateLimited as error:
@@ -88,7 +88,7 @@ class WindowLimit:
 
     def count(self, scope: Scope, path: str) -> None:
         """Count a request to `path` where it has a window. Raises RateLimited."""
-        for window, item in self._at(path):
+        for window, item in self._at(path).rows:
             counts = not window.methods or scope["method"] in window.methods
             key = self._key(scope, window.whom) if counts else ""
             if key:
@@ -97,8 +97,9 @@ class WindowLimit:
                     raise _refusal(window, left)
                 return
 
-    def _windows_at(self, path: str) -> Sequence[tuple[Window, RateLimitItem]]:
-        return [(window, item) for paths, window, item in self._windows if path in paths]
+    def _windows_at(self, path: str) -> _AtPath:
+        rows = [(window, item) for paths, window, item in self._windows if path in paths]
+        return _AtPath(rows, any(window.whom is not Whom.TOKEN for window, _ in rows))
 
     def counts_still(self, what: str, most: int, seconds: int) -> bool:
         """Count something that is no request to a path."""
@@ -110,6 +111,13 @@ class WindowLimit:
         now = time.time()  # noqa: TID251 - the clock that `limits` counts by
         reset = max(stats.reset_time - now, 0.001)
         return Allowance(item.amount, stats.remaining, reset, 0 if allowed else reset)
+
+
+class _AtPath(NamedTuple):
+    """The windows of one path, and whether who asks has to be known for one of them."""
+
+    rows: Sequence[tuple[Window, RateLimitItem]]
+    look: bool
 
 
 def _refusal(window: Window, left: Allowance) -> RateLimited:

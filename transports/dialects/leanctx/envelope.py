@@ -21,7 +21,7 @@ from registry_core.errors import (
 )
 from registry_core.names import shown
 from transports import refusals
-from transports.headers import words
+from transports.headers import sent
 from transports.refusals import HostDenied, TooSlow, WrongMethod
 
 if TYPE_CHECKING:
@@ -130,7 +130,10 @@ def refuse_other_types(request: Request) -> None:
 
     A web page can send anything else to a server on its reader's machine without being asked.
     """
-    given = next(iter(words(request.scope, b"content-type")), "")
+    sent_as = sent(request.scope).get(b"content-type", (b"",))[0]
+    if sent_as == b"application/json":
+        return
+    given = sent_as.decode("latin-1")
     media_type = given.partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise WrongContentType(

@@ -178,17 +178,18 @@ async def _say(state: Opened, caller: Caller, asked: _Asked) -> tuple[Answer, bo
     if not isinstance(asked.arguments, dict):
         raise Invalid("arguments must be an object")
     operation = CATALOG.get(name)
-    make = functools.partial(_said, state.registry, caller, asked)
     if operation is None or not operation.cacheable:
-        return await make(), False
+        return await _said(state.registry, caller, asked), False
     key = ("call", name, asked.digest, _sight(caller))
     kept = await state.answers.kept(key)
     if kept is None:
+        make = functools.partial(_said, state.registry, caller, asked)
         return await state.answers.made(key, about=EVERYTHING, make=make), False
     repeat(state.registry, caller, name, asked.digest)
     return kept, True
 
 
+@functools.lru_cache(maxsize=1024)
 def _sight(caller: Caller) -> str:
     """Name those who see what this caller sees: everything, some namespaces, the public alone."""
     readable = readable_namespaces(caller)

@@ -55,14 +55,10 @@ def place(request: Request, body: Mapping[str, Any] | None, caller: Caller) -> C
 
 def _first(given: tuple[Any, ...], field: str, default: str) -> str:
     """Return the first name that was given at all; null is none."""
-    name = next(filter(_is_given, given), None)
+    name = next((value for value in given if value is not None), None)
     if name is None:
         return default
     if not isinstance(name, str) or not PLACE.fullmatch(name):
         what = shown(name) if isinstance(name, str) else "no string"
         raise InvalidArguments(f"{field} is {what}", hint=PLACE_HINT)
     return name
-
-
-def _is_given(value: Any) -> bool:
-    return value is not None
