@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
-from transports.headers import sent, words
+from transports.headers import sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,7 +136,7 @@ class Access:
             and client is not None
             and is_loopback(client[0])
             and not _forwards(frozenset(sent(scope)))
-            and _says_loopback(scope)
+            and _are_loopback(_named(scope, b"host"), _named(scope, b"origin"))
         )
 
 
@@ -148,11 +148,16 @@ def _forwards(names: frozenset[bytes]) -> bool:
     )
 
 
-def _says_loopback(scope: Scope) -> bool:
-    hosts = [read_name(text) for text in words(scope, b"host")]
-    if b"origin" in sent(scope):
-        hosts += [read_origin(text) for text in words(scope, b"origin")]
-    return bool(hosts) and all(host is not None and host.loopback for host in hosts)
+def _named(scope: Scope, header: bytes) -> tuple[bytes, ...]:
+    return sent(scope).get(header, ())
+
+
+@lru_cache(maxsize=512)
+def _are_loopback(hosts: tuple[bytes, ...], origins: tuple[bytes, ...]) -> bool:
+    """Whether a host is named, and it and every origin is this machine."""
+    named = [read_name(host.decode("latin-1")) for host in hosts]
+    pages = [read_origin(origin.decode("latin-1")) for origin in origins]
+    return bool(named) and all(name is not None and name.loopback for name in named + pages)
 
 
 def _allowed(text: str) -> Name:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from registry_core.names import shown
 from transports.access import read_name, read_origin
 from transports.headers import sent, words
-from transports.limits import MOST_KNOWN, SHORT
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class HostCheck:
     ) -> None:
         self._app = app
         self._access = access
-        self._judged = lru_cache(maxsize=MOST_KNOWN)(self._host)
+        self._judged = lru_cache(maxsize=512)(self._host)
         self._shared = shared
         self._refuse = refuse
 
@@ -49,14 +48,12 @@ class HostCheck:
         await app(scope, receive, send)
 
     def _problem(self, scope: Scope) -> HostDenied | None:
-        hosts = sent(scope).get(b"host", ())
-        short = len(hosts) == 1 and len(hosts[0]) <= SHORT
-        problem = (self._judged if short else self._host)(*hosts)
+        problem = self._judged(sent(scope).get(b"host", ()))
         if problem is None and b"origin" in sent(scope) and not self._shared(scope):
             problem = self._origin(words(scope, b"origin"))
         return problem
 
-    def _host(self, *given: bytes) -> HostDenied | None:
+    def _host(self, given: tuple[bytes, ...]) -> HostDenied | None:
         if len(given) != 1:
             return HostDenied(f"there are {len(given)} Host headers", hint="Send one.")
         text = given[0].decode("latin-1")
