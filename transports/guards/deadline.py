@@ -6,13 +6,13 @@ The time is the server's own. It stands still while a body is on its way, which 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from registry_core.errors import TimedOut
 from transports.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Coroutine
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,14 +39,12 @@ class Deadline:
         wait = self._watch.wait(self._seconds)
         clock = _Clock(wait, receive, send)
         try:
-            await wait.over(self._answer(scope, clock))
+            answering = self._app(scope, clock.receive, clock.send)
+            await wait.over(cast("Coroutine[Any, Any, None]", answering))
         except TimeoutError:
             if not wait.expired:
                 raise
             await self._refuse(scope, self._refusal())(scope, receive, send)
-
-    async def _answer(self, scope: Scope, clock: _Clock) -> None:
-        await self._app(scope, clock.receive, clock.send)
 
     def _applies(self, scope: Scope) -> bool:
         return scope["type"] == "http" and self._seconds > 0 and scope["path"] not in self._exempt
