@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import compress, repeat
 
 import numpy as np
 from tantivy import DocAddress, Order, Searcher
@@ -82,7 +82,7 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     rows = {row for one, other, _ in found for row in (one, other)}
     # What tantivy no longer holds, or the asker may not see, ends here.
     there = shelf.find(fields.one_of("row", rows), len(rows)) if rows else []
-    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, _, place in there}
+    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, (_, place) in there}
     return [
         Pair(keys[one], keys[other], min(cosine, 1.0))
         for one, other, cosine in found
@@ -90,8 +90,8 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     ]
 
 
-_Found = tuple[int, float, DocAddress]
-"""The row of a package, what it counts, where it is in tantivy."""
+_Found = tuple[int, tuple[float, DocAddress]]
+"""The row of a package; what it counts, and where it is in tantivy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,10 @@ class _Shelf:
     def _found(self, wanted: Wanted, limit: int) -> list[_Found]:
         hits = self.searcher.search(wanted, limit=limit, count=False).hits
         rows = fields.rows(self.searcher, [place for _, place in hits])
-        return [(row, score, place) for row, (score, place) in zip(rows, hits, strict=True)]
+        return list(zip(rows, hits, strict=True))
 
     def _seen(self, found: Sequence[_Found]) -> list[_Found]:
-        seen = self.mask[self.vectors.places([row for row, _, _ in found])].tolist()
+        seen = self.mask[self.vectors.places([row for row, _ in found])].tolist()
         return list(compress(found, seen))
 
 
@@ -224,8 +224,9 @@ class _Candidates:
 
     def add(self, found: Sequence[_Found], tier: int) -> None:
         """Take over packages, each in the first tier that found it."""
-        self.places = {row: place for row, _, place in found} | self.places
-        self.tiers = dict.fromkeys([row for row, _, _ in found], tier) | self.tiers
+        places = {row: place for row, (_, place) in found}
+        self.places = places | self.places
+        self.tiers = dict.fromkeys(places, tier) | self.tiers
 
 
 def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
@@ -240,7 +241,7 @@ def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
         found.add(shelf.find(tagged, CANDIDATES), TAGGED)
     ranked = shelf.find(fields.ranked(searcher, asked.known, asked.unknown), CANDIDATES)
     found.add(ranked, RANKED)
-    found.lexical = {row: score for row, score, _ in ranked}
+    found.lexical = {row: score for row, (score, _) in ranked}
     if not found.tiers and one_word and len(asked.name) >= fields.MIN_PIECE:
         found.add(shelf.find(fields.containing(asked.name), CANDIDATES), NAMED)
     if asked.share:
@@ -260,8 +261,8 @@ def _order(found: _Candidates, asked: _Asked) -> list[int]:
     """Order by tier, then by score; equals by age, which no later page can turn around."""
     rows = np.array(list(found.tiers), np.int64)
     tiers = np.array(list(found.tiers.values()), np.int8)
-    lexical = np.array([found.lexical.get(row, np.nan) for row in found.tiers], np.float32)
-    cosines = np.array([found.cosines.get(row, 0.0) for row in found.tiers], np.float32)
+    lexical = np.fromiter(map(found.lexical.get, found.tiers, repeat(np.nan)), np.float32)
+    cosines = np.fromiter(map(found.cosines.get, found.tiers, repeat(0.0)), np.float32)
     scores = fusion.fused(lexical, cosines, asked.share)
     found.scores = dict(zip(found.tiers, scores.tolist(), strict=True))
     order: list[int] = rows[np.lexsort((rows, -scores, tiers))].tolist()
@@ -273,7 +274,7 @@ def _hits(shelf: _Shelf, found: _Candidates, rows: Sequence[int], asked: _Asked)
     if new:
         # What tantivy no longer holds, or the asker may not see, ends here.
         found.places |= {
-            row: place for row, _, place in shelf.find(fields.one_of("row", new), len(new))
+            row: place for row, (_, place) in shelf.find(fields.one_of("row", new), len(new))
         }
     return tuple(_hit(shelf.searcher, found, row, asked) for row in rows if row in found.places)
 
