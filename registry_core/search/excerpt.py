@@ -70,9 +70,11 @@ def explained(
         matched = ("body",)
     every = frozenset().union(*held.values())
     most, at = best(description, described, wanted)
-    more, within = best(body, told, wanted)
-    if more > most:
-        return matched, window(entry.body, within), every
+    # A passage counts no more than all that its text has: mostly the description's own is as good.
+    if sum(map(wanted.__getitem__, told)) > most:
+        more, within = best(body, told, wanted)
+        if more > most:
+            return matched, window(entry.body, within), every
     return matched, window(entry.description or entry.body, at), every
 
 
@@ -85,8 +87,10 @@ def best(lower: str, held: Mapping[str, int], wanted: Mapping[str, float]) -> tu
         return 0.0, 0
     first = max(held, key=wanted.__getitem__)
     begun = {beginning(term): wanted[term] for term in held}
-    most, place = wanted[first], held[first]
+    most, place, every = wanted[first], held[first], sum(begun.values())
     for at in islice(places(lower, first), MAX_PASSAGES):
+        if most >= every:
+            break
         passage = lower[max(0, at - _LEAD) : at + WINDOW - _LEAD]
         counts = sum(weight for begins, weight in begun.items() if begins in passage)
         if counts > most:

@@ -110,7 +110,7 @@ def document(entry: Entry, row: int) -> Document:
         "description": excerpt.plain(description),
         "body": excerpt.plain(body[:MAX_SHOWN_BODY]),
     }
-    made.add_bytes("entry", json.dumps(shown).encode())
+    made.add_bytes("entry", json.dumps(shown, ensure_ascii=False).encode(errors="replace"))
     return made
 
 
@@ -118,7 +118,6 @@ def shown_entry(found: Document) -> Entry:
     """Read a package back from its document."""
     given = from_json(bytes(found.get_first("entry") or b"{}"))
     given |= {"kind": Kind(given["kind"]), "tags": tuple(given["tags"])}
-    given |= {field: storable(given[field]) for field in ("key", "name", "namespace")}
     return Entry(**given)
 
 

@@ -38,7 +38,8 @@ def _known_script(text: str) -> float:
 
 def fused(lexical: Vector, cosines: Vector, share: float) -> Vector:
     """Return one score of 0..1 for every candidate; one without a term (nan) has none for terms."""
-    terms = np.nan_to_num(_spread(lexical))
+    terms = _spread(lexical)
+    terms = np.where(np.isnan(terms), 0.0, terms)
     scores: Vector = (1 - share) * terms + share * _spread(cosines)
     return scores
 

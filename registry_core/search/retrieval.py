@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress, repeat
 
 import numpy as np
 from tantivy import DocAddress, Order, Searcher
@@ -43,7 +44,7 @@ MOVED = 200
 
 CALLED, NAMED, TAGGED, RANKED = range(4)
 
-_NAME = re.compile(r"@?\S*[^\W_][-_./:@0-9]+\S*")
+_NAME = re.compile(r"[^\W_][-_./:@0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def search(snapshot: Snapshot, query: Query) -> Hits:
         return _listed(shelf, query)
     asked = _asked(snapshot, text, query.vector)
     found = _candidates(shelf, asked)
-    order = _order(snapshot.vectors, found, asked)
+    order = _order(found, asked)
     start = _start(shelf, query, order, _offset(query))
     hits = _hits(shelf, found, order[start : start + _limit(query)], asked)
     first = hits[:1] if not start else _hits(shelf, found, order[:1], asked)
@@ -81,7 +82,7 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     rows = {row for one, other, _ in found for row in (one, other)}
     # What tantivy no longer holds, or the asker may not see, ends here.
     there = shelf.find(fields.one_of("row", rows), len(rows)) if rows else []
-    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, _, place in there}
+    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, (_, place) in there}
     return [
         Pair(keys[one], keys[other], min(cosine, 1.0))
         for one, other, cosine in found
@@ -89,8 +90,8 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     ]
 
 
-_Found = tuple[int, float, DocAddress]
-"""The row of a package, what it counts, where it is in tantivy."""
+_Found = tuple[int, tuple[float, DocAddress]]
+"""The row of a package; what it counts, and where it is in tantivy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +113,14 @@ class _Shelf:
                 return seen[:limit]
         return self._found(fields.all_of(wanted, [*self.filters, *self.readable]), limit)
 
-    def nearest(self, vector: Vector, limit: int) -> tuple[list[int], list[float]]:
-        """Return the rows nearest to `vector` and their cosines, best first."""
-        return self.vectors.nearest(vector, self.mask, limit)
-
     def _found(self, wanted: Wanted, limit: int) -> list[_Found]:
         hits = self.searcher.search(wanted, limit=limit, count=False).hits
         rows = fields.rows(self.searcher, [place for _, place in hits])
-        return [(row, score, place) for row, (score, place) in zip(rows, hits, strict=True)]
+        return list(zip(rows, hits, strict=True))
 
     def _seen(self, found: Sequence[_Found]) -> list[_Found]:
-        seen = self.mask[self.vectors.places([row for row, _, _ in found])].tolist()
-        return [each for each, visible in zip(found, seen, strict=True) if visible]
+        seen = self.mask[self.vectors.places([row for row, _ in found])].tolist()
+        return list(compress(found, seen))
 
 
 def _shelf(snapshot: Snapshot, query: Query) -> _Shelf:
@@ -166,7 +163,7 @@ def _asked(snapshot: Snapshot, text: str, given: Vector | None) -> _Asked:
     vector = given if snapshot.foreign else own
     if vector is None:
         vector = np.zeros_like(own)
-    named = _NAME.fullmatch(text) is not None
+    named = len(text.split()) == 1 and _NAME.search(text) is not None
     if named or not vector.any():
         share = 0.0
     name = fields.compared(text)
@@ -227,9 +224,9 @@ class _Candidates:
 
     def add(self, found: Sequence[_Found], tier: int) -> None:
         """Take over packages, each in the first tier that found it."""
-        for row, _, place in found:
-            self.places.setdefault(row, place)
-            self.tiers.setdefault(row, tier)
+        places = {row: place for row, (_, place) in found}
+        self.places = places | self.places
+        self.tiers = dict.fromkeys(places, tier) | self.tiers
 
 
 def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
@@ -244,7 +241,7 @@ def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
         found.add(shelf.find(tagged, CANDIDATES), TAGGED)
     ranked = shelf.find(fields.ranked(searcher, asked.known, asked.unknown), CANDIDATES)
     found.add(ranked, RANKED)
-    found.lexical = {row: score for row, score, _ in ranked}
+    found.lexical = {row: score for row, (score, _) in ranked}
     if not found.tiers and one_word and len(asked.name) >= fields.MIN_PIECE:
         found.add(shelf.find(fields.containing(asked.name), CANDIDATES), NAMED)
     if asked.share:
@@ -254,20 +251,18 @@ def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
 
 def _add_near(shelf: _Shelf, asked: _Asked, found: _Candidates) -> None:
     """Add what only the vectors find, and say of every candidate how near it is."""
-    for row, cosine in zip(*shelf.nearest(asked.vector, NEAREST), strict=True):
-        if cosine < fusion.DENSE_ALONE:
-            break
-        found.tiers.setdefault(row, RANKED)
-    rows = list(found.tiers)
-    found.cosines = dict(zip(rows, shelf.vectors.cosines(asked.vector, rows), strict=True))
+    near = shelf.vectors.nearest(asked.vector, shelf.mask, fusion.DENSE_ALONE, NEAREST)
+    found.tiers = dict.fromkeys(near, RANKED) | found.tiers
+    cosines = shelf.vectors.cosines(asked.vector, list(found.tiers))
+    found.cosines = dict(zip(found.tiers, cosines, strict=True))
 
 
-def _order(vectors: Vectors, found: _Candidates, asked: _Asked) -> list[int]:
+def _order(found: _Candidates, asked: _Asked) -> list[int]:
     """Order by tier, then by score; equals by age, which no later page can turn around."""
     rows = np.array(list(found.tiers), np.int64)
     tiers = np.array(list(found.tiers.values()), np.int8)
-    lexical = np.array([found.lexical.get(row, np.nan) for row in found.tiers], np.float32)
-    cosines = np.array([found.cosines.get(row, 0.0) for row in found.tiers], np.float32)
+    lexical = np.fromiter(map(found.lexical.get, found.tiers, repeat(np.nan)), np.float32)
+    cosines = np.fromiter(map(found.cosines.get, found.tiers, repeat(0.0)), np.float32)
     scores = fusion.fused(lexical, cosines, asked.share)
     found.scores = dict(zip(found.tiers, scores.tolist(), strict=True))
     order: list[int] = rows[np.lexsort((rows, -scores, tiers))].tolist()
@@ -279,7 +274,7 @@ def _hits(shelf: _Shelf, found: _Candidates, rows: Sequence[int], asked: _Asked)
     if new:
         # What tantivy no longer holds, or the asker may not see, ends here.
         found.places |= {
-            row: place for row, _, place in shelf.find(fields.one_of("row", new), len(new))
+            row: place for row, (_, place) in shelf.find(fields.one_of("row", new), len(new))
         }
     return tuple(_hit(shelf.searcher, found, row, asked) for row in rows if row in found.places)
 

@@ -33,7 +33,7 @@ from registry_core.search.embedding import table
 from registry_core.search.retrieval import Snapshot, pairs, search
 from registry_core.search.vectors import Records, Vectors
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised with every change of `fields`, of the records in `vectors` or of the rules in `terms`."""
 
 BUSY_SECONDS = 10.0
@@ -65,6 +65,8 @@ class TantivyIndex:
         """Whose vectors it holds, if not those of the table that is shipped."""
         self._folder: Path | None = None
         self._lock = threading.RLock()
+        # Nothing long is done with this one: who asks waits for it, and not for who writes.
+        self._loading = threading.RLock()
         self._merging: threading.Thread | None = None
         self._stamp: _Stamp | None = None
         self._state = State()
@@ -139,22 +141,28 @@ class TantivyIndex:
     def _current(self) -> tuple[Snapshot, State]:
         """Return the state that was committed last, by whichever process."""
         if self._folder and _stamp(self._folder) != self._stamp:
-            with self._lock:
-                self._load()
+            self._load()
         return self._now
 
     def _load(self) -> None:
         """Look at the last commit; take over vectors that another process has added."""
-        stamp = _stamp(self._folder) if self._folder else None
-        if stamp is not None and stamp == self._stamp:
-            return
-        self._index.reload()
-        searcher = self._index.searcher()
-        state = _state(searcher)
-        if state != self._state:
-            self._take_over(searcher, state)
-        self._publish(searcher, state)
-        self._stamp = stamp
+        with self._loading:
+            stamp = _stamp(self._folder) if self._folder else None
+            if stamp is not None and stamp == self._stamp:
+                return
+            self._index.reload()
+            searcher = self._index.searcher()
+            state = _state(searcher)
+            if state != self._state:
+                self._take_over(searcher, state)
+            public = fields.all_public(searcher)
+            self._now = Snapshot(searcher, copy(self._vectors), public, bool(self._model)), state
+            self._state, self._stamp = state, stamp
+
+    def _committed(self, state: State, held: Vectors) -> None:
+        with self._loading:
+            self._state, self._vectors = state, held
+            self._load()
 
     def _take_over(self, searcher: Searcher, state: State) -> None:
         same = state.file == self._state.file and state.records >= self._vectors.count
@@ -163,11 +171,6 @@ class TantivyIndex:
             start = self._vectors.count
             self._vectors.add(vectors.read(self._folder / state.file, start, state.records))
         self._vectors.keep(fields.every_row(searcher))
-
-    def _publish(self, searcher: Searcher, state: State) -> None:
-        self._state = state
-        public = fields.all_public(searcher)
-        self._now = Snapshot(searcher, copy(self._vectors), public, bool(self._model)), state
 
     def _apply(self, changes: Sequence[Change], position: int) -> None:
         with self._writing() as writer:
@@ -206,9 +209,7 @@ class TantivyIndex:
         writer.add_document(fields.state_document(json.dumps(asdict(state))))
         writer.commit()
         after.add(records)
-        self._vectors = after
-        self._index.reload()
-        self._publish(self._index.searcher(), state)
+        self._committed(state, after)
         self._sweep()
 
     def _sweep(self) -> None:
@@ -222,11 +223,9 @@ class TantivyIndex:
             with self._writing() as writer:
                 writer.delete_all_documents()
                 writer.commit()
-                self._index.reload()
-                self._vectors = Vectors()
-                self._publish(self._index.searcher(), State())
+                self._committed(State(), Vectors())
         except ValueError:
-            with self._lock:
+            with self._lock, self._loading:
                 self._replace()
 
     @contextmanager

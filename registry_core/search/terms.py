@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 
 from Stemmer import Stemmer
 
@@ -46,7 +47,7 @@ _LETTERS = rf"[^\W_{_UNSPACED}]"
 _WORD = re.compile(rf"[{_UNSPACED}]{{1,{MAX_TERM}}}|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 # The same for plain text, in a fifth of the time.
 _ASCII_WORD = re.compile("[0-9A-Za-z]+")
-_FOREIGN = re.compile(r"[^\W\x00-\x7f]")
+_SPELLED_APART = re.compile(rf"[^\W\x00-\x7f{_UNSPACED}]")
 _PAIRED = re.compile(f"[{_UNSPACED}]")
 # Without its cache a stemmer keeps nothing between calls, so threads may share it.
 _stem = Stemmer("porter", maxCacheSize=0).stemWord
@@ -69,10 +70,9 @@ def first_places(text: str, lower: str, wanted: Iterable[str]) -> dict[str, int]
 
     `lower` is the text `folded`.
     """
-    near = (term for term in wanted if beginning(term) in lower)
-    there = ((term, next(places(lower, term), -1)) for term in near)
-    found = {term: at for term, at in there if at >= 0}
-    if not found and len(text) <= _SLOWLY and _FOREIGN.search(text):
+    near = [term for term in wanted if beginning(term) in lower]
+    found = {term: at for term in near for at in islice(places(lower, term), 1)}
+    if not found and len(text) <= _SLOWLY and _SPELLED_APART.search(text):
         # Accents hide the beginning of a word from the quick search.
         kept = frozenset(wanted)
         for word in _WORD.finditer(text):
@@ -100,11 +100,12 @@ def places(lower: str, term: str) -> Iterator[int]:
 
 
 def _begins(lower: str, at: int, term: str) -> bool:
-    if _PAIRED.match(term):
+    plain = term.isascii()
+    if not plain and _PAIRED.match(term):
         return True
     if at and lower[at - 1].isalnum():
         return False
-    word = (_ASCII_WORD if term.isascii() else _WORD).match(lower, at)
+    word = (_ASCII_WORD if plain else _WORD).match(lower, at)
     return word is not None and term in _terms(word[0][: MAX_TERM + 1])
 
 

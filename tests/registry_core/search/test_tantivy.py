@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from indexing import follower, put
 from registry_core.errors import Internal, Unavailable
 from registry_core.search import Behind, Query, Remove
 from registry_core.search import tantivy as backend
+from registry_core.search.embedding import table
 from registry_core.search.tantivy import TantivyIndex
 
 
@@ -96,6 +98,17 @@ async def test_while_another_process_writes_what_was_committed_is_served(
     assert sorted(await keys(first, "quokka")) == ["one", "two"]
     await first.close()
     await second.close()
+
+
+async def test_no_search_waits_for_who_writes_when_a_merge_has_changed_the_files(
+    tmp_path: Path,
+) -> None:
+    index = await TantivyIndex.open(tmp_path / "search")
+    await index.apply([put("one", "quokka")], 1)
+    with index._writing():
+        os.utime(tmp_path / "search" / f"{backend.SCHEMA}-{table().digest}" / "meta.json")
+        assert await keys(index, "quokka") == ["one"]
+    await index.close()
 
 
 async def test_an_index_of_another_schema_starts_anew(
