@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = "2026.11.1"
+VERSION = "2026.11.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ _OVERRIDE = "instruction_override_attempt"
 _AGENT = "agent_manipulation"
 _TOOL = "tool_directive"
 
-_SHELL = r"(?:sudo\s+)?(?:/\S{0,20}/)?(?:ba|z|da|k)?sh\b"
+_SHELL = r"(?:(?:sudo|env|nohup|xargs)\s+(?:-\S+\s+)*){0,2}(?:/\S{0,20}/)?(?:ba|z|da|k)?sh\b"
+_PROGRAM = r"(?:exe|scr|msi|dmg|pkg|bat|cmd|ps1|vbs|jar|command|appimage)\b"
 _PRIVATE = (
     r"://(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|0\.0\.0\.0|169\.254\.|1\.2\.3\.4)"
 )
@@ -43,7 +44,15 @@ _PASTES = (
     r"(?:glot\.io|rentry\.(?:co|org)|pastebin\.com|paste\.(?:ee|rs|c-net\.org)|hastebin\.com"
     r"|ghostbin\.\w+|dpaste\.(?:com|org)|0x0\.st|transfer\.sh|termbin\.com|ix\.io|sprunge\.us"
     r"|controlc\.com|justpaste\.it|telegra\.ph|anonfiles\.com|gofile\.io|catbox\.moe|file\.io"
-    r"|bit\.ly|tinyurl\.com|is\.gd|cutt\.ly|t\.ly|shorturl\.at)"
+    r"|bit\.ly|tinyurl\.com|is\.gd|cutt\.ly|t\.ly|shorturl\.at|rb\.gy|gist\.githubusercontent\.com"
+    r"|pastes\.dev|paste\.(?:sh|mozilla\.org|debian\.net)|privatebin\.\w+|pst\.moe|clbin\.com"
+    r"|mediafire\.com|mega\.nz|pixeldrain\.com|sendspace\.com|1fichier\.com|workupload\.com"
+    r"|cdn\.discordapp\.com/attachments|temp\.sh|bashupload\.com|oshi\.at|litter\.catbox\.moe)"
+)
+_HOSTED = (
+    r"\.(?:vercel\.app|netlify\.app|pages\.dev|workers\.dev|web\.app|firebaseapp\.com|onrender\.com"
+    r"|herokuapp\.com|surge\.sh|glitch\.me|replit\.app|repl\.co|deno\.dev|trycloudflare\.com"
+    r"|duckdns\.org|loca\.lt|ngrok(?:-free)?\.(?:io|app|dev)|weebly\.com|wixsite\.com|blogspot\.com)\b"
 )
 _ODD = r"\.(?:xyz|top|tk|ml|ga|cf|gq|ru|click|icu|pw|cc|su|buzz|rest|zip|mov|monster|onion)\b"
 _IP = r"https?://\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
@@ -57,7 +66,8 @@ _STORES = (
     r"(?:\.ssh\b|id_rsa\b|id_ed25519\b|\.aws/credentials|\.aws\b|\.gnupg|\.netrc|\.npmrc|\.pypirc"
     r"|\.git-credentials|\.docker/config\.json|\.kube/config|\.cursor/mcp\.json|\.config/gcloud"
     r"|/etc/(?:passwd|shadow)|login\.keychain|Login Data|wallet\.dat|\.bash_history|\.zsh_history"
-    r"|\.env\b|mcp\.json|\.openclaw/\S{0,30}(?:credentials|\.env|auth))"
+    r"|\.env\b|mcp\.json|\.openclaw/\S{0,30}(?:credentials|\.env|auth)|\.config/solana|\.config/gh/hosts"
+    r"|exodus\.wallet|\.electrum|\.ethereum/keystore|key4\.db|logins\.json|Local Extension Settings)"
 )
 _SECRETS = (
     r"(?:api[ _-]?keys?|credentials?|passwords?|secrets?|access tokens?|auth(?:entication)? tokens?"
@@ -66,7 +76,7 @@ _SECRETS = (
 )
 _INSTRUCTIONS = (
     r"(?:instructions?|rules?|prompts?|directives?|guidelines?|constraints?|commands?|orders?"
-    r"|restrictions?|policies|training|programming|safety (?:measures|protocols?|checks)|context"
+    r"|directions?|guardrails?|restrictions?|policies|training|programming|safety (?:measures|protocols?|checks)|context"
     r"|messages?|conversations?|filters?)"
 )
 _EARLIER = (
@@ -86,7 +96,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:extract|unzip|unpack|unrar|archive|\.zip|\.rar|\.7z)\b[^\n]{0,140}?"
         r"(?:\busing|\bwith|\(|\bthe|\*\*|\barchive|:|,|\n)\W{0,4}"
         r"(?:pass(?:word|code|wd)?|pwd)\b[\s:=*]{1,6}(?:is\s+)?[`'\"]?[A-Za-z0-9@#!._-]{3,24}",
-        r"protect|forgot|reset|hash|crack|\bbrute|pass(?:word)?\s+(?:for|to|field|manager|if|that"
+        r"protect|forgot|reset|hash|crack|fixture|raises?\b|\bbrute|pass(?:word)?\s+(?:for|to|field|manager|if|that"
         r"|file|and|or|when|prompt|must|should|can|through|argument|option|context|the|in|on|from)\b",
     ),
     Rule(
@@ -95,7 +105,27 @@ RULES: tuple[Rule, ...] = (
         3,
         3,
         "tells to unpack an archive with a password",
-        r"\b(?:extract|unzip|unpack)\s+(?:\w+\s+){0,2}(?:using|with)\s*:\s*[`'\"]?\w{3,20}",
+        r"\b(?:extract|unzip|unpack|decompress)\s+(?:the\s+|this\s+)?(?:archive|zip|file|folder|it|contents?)?\s*(?:using|with)"
+        r"(?:\s*:\s*[`'\"]?|\s*[`'\"])\w{3,20}"
+        r"|\bpass(?:word|code|phrase)\s+(?:to|for|of)\s+(?:the\s+|this\s+)?(?:archive|zip|rar|folder)\b\W{1,8}(?:is\W{1,4})?[\w@#!.-]{3,24}"
+        r"|\bunlock(?:ing)?\s+(?:code|key)\W{1,4}(?:is)?\W{1,6}[\w@#!.-]{3,24}"
+        r"|\b(?:decompress|extract|unzip|unpack)\w*\b[^\n]{0,60}\bpw\s*[:=]\s*[\w@#!.-]{3,24}"
+        r"|\b(?:zip|rar|7z|archive)\b[^\n]{0,60}\bwhen\s+(?:asked|prompted)\W[^\n]{0,30}\b(?:type|enter|use)\W{1,4}[\w@#!.-]{3,24}"
+        r"|\b(?:7z[az]?|unrar)\s+[xe]\s[^\n|]{0,80}\s-p[\"']?[a-z0-9]|\bunzip\s+(?:-\w+\s+){0,2}(?-i:-P)\s*[\"']?[a-z0-9@#!._-]{3,24}",
+        r"infected|secret|your|correct|wrong",
+    ),
+    Rule(
+        "archive-run-in-steps",
+        _MALWARE,
+        2.5,
+        2.5,
+        "tells in steps to download an archive and run the program in it",
+        r"https?://[^\s)>\]]{8,200}(?:\.(?:zip|rar|7z|gz|"
+        + _PROGRAM
+        + r")|/latest/?\)|/main/?\))[\s\S]{0,260}\b(?:run|open|launch|execute|start|double[ -]click(?:\s+on)?)\s+(?:the\s+|it\b"
+        r"|on\s+)?[`*\"']{0,3}(?:[\w.-]{2,40}\.(?:exe|scr|msi|dmg|pkg|bat|command)\b|(?:extracted|unpacked|downloaded|unzipped)\s+"
+        r"(?:file|program|executable|app|installer))",
+        r"(?:python|node|go|nodejs|git-scm|visualstudio|microsoft|docker|anaconda|adobe|aka)\.(?:org|com|dev|ms)/",
     ),
     Rule(
         "needs-strange-utility",
@@ -105,7 +135,13 @@ RULES: tuple[Rule, ...] = (
         "says that it does nothing without a program of its own",
         r"\brequires?\s+(?:the\s+)?[`*]{0,3}[\w.-]{3,40}[`*]{0,3}\s+(?:utility|tool|agent|driver"
         r"|component|helper|client|package|module|cli|service)?\s*(?:to\s+be\s+installed|to\s+"
-        r"(?:function|work|operate|run)\s*(?:properly|correctly)?\b|for\s+operation)",
+        r"(?:function|work|operate|run)\s*(?:properly|correctly)?\b|for\s+operation)"
+        r"|\bmust\s+be\s+(?:installed|running|present|active|launched|started)\s+(?:\w+\s+){0,3}?(?:before|prior\s+to|for)\s+(?:using\s+)?"
+        r"(?:this|the|any|every)\s+(?:\w+\s+)?(?:skill|command|call|agent|plugin|operation)"
+        r"|\b(?:mandatory|required|obligatory|compulsory)\s+(?:\w+\s+){0,2}(?:helper|daemon|companion|utility|connector|authenticat\w+\s+tool"
+        r"|auth\s?tool|driver|agent|bridge|launcher|background\s+service)\b"
+        r"|\bbefore\s+(?:using|running|calling|the\s+first\s+use\s+of)\s+(?:this|the|any)\s+(?:\w+\s+)?(?:skill|command|plugin)\b[^\n]{0,40}"
+        r"\b(?:download|install|open|visit)\b|\bdepends\s+on\s+the\s+[`*]{0,3}[\w.-]{3,40}[`*]{0,3}\s+(?:utility|agent|driver|helper|daemon|companion|bridge)\b",
     ),
     Rule(
         "nothing-works-without",
@@ -114,14 +150,28 @@ RULES: tuple[Rule, ...] = (
         1,
         "says that it does nothing without a program of its own",
         r"\bwithout\s+(?:this\s+)?[`*]{0,3}[\w.-]{3,40}[`*]{0,3}\s*(?:installed|running|utility"
-        r"|tool)?,?[^\n]{0,90}\b(?:will\s+not\s+work|won't\s+work|cannot\s+(?:work|function|sign)"
-        r"|will\s+fail|will\s+not\s+function)",
+        r"|tool|helper|agent|daemon)?,?[^\n]{0,90}\b(?:will\s+not\s+work|won't\s+work|cannot\s+(?:work|function|sign|operate|run)"
+        r"|will\s+fail|will\s+not\s+function)|\bnothing\s+works\s+(?:until|unless|without)\b"
+        r"|\bskill\s+(?:refuses\s+to|will\s+not|won't|cannot|does\s+not)\s+(?:run|work|start|function|operate)\s+(?:unless|until|without)\b"
+        r"|\botherwise,?\s+(?:every|all|each)\s+(?:commands?|calls?|operations?)\s+(?:will\s+)?fails?\b",
+    ),
+    Rule(
+        "install-from-free-host",
+        _MALWARE,
+        3,
+        3,
+        "sends for a program to a page that anybody can put up",
+        r"\b(?:download|install(?:er|ed|ation)?|get\s+it|grab|setup)\b[^\n]{0,120}https?://[\w.-]{1,60}"
+        + _HOSTED
+        + r"|https?://[\w.-]{0,40}(?:install|setup|download|update|cli|agent|driver|helper|runtime)[\w-]{0,20}"
+        + _HOSTED,
+        r"localhost|docs?\.|/docs\b|npm\s+i|pip\s+install|preview|deploy|\bapi\.|/api\b|example|your-|my-",
     ),
     Rule(
         "run-downloaded-program",
         _MALWARE,
-        2,
-        2,
+        2.5,
+        2.5,
         "tells to download an archive or program and run it",
         r"\bdownload\b[^\n]{0,200}\b(?:run|execute|open|launch|start)\b[^\n]{0,40}"
         r"(?:executable|\.exe\b|\.msi\b|\.dmg\b|\.pkg\b|\.scr\b|installer\b|\bfile\s+before)",
@@ -129,12 +179,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "executable-link",
         _MALWARE,
-        2,
-        2,
+        2.5,
+        2.5,
         "links to a program or an archive in somebody's release folder",
-        r"https?://(?:github\.com|raw\.githubusercontent\.com)/[\w.-]{1,60}/[\w.-]{1,80}/"
-        r"(?:releases/download/(?:latest|release[sd]?|v?\d{1,2})/|raw/\S{0,60}?|blob/\S{0,60}?)"
-        r"[\w.%-]{1,60}\.(?:zip|exe|rar|7z|msi|scr|bat|cmd|dmg)\b",
+        r"https?://(?:github\.com|raw\.githubusercontent\.com|gitlab\.com|codeberg\.org|bitbucket\.org|gitee\.com)/[\w.-]{1,60}/[\w.-]{1,80}/"
+        r"(?:releases/download/(?:latest|release[sd]?|v?\d{1,2})/|(?:-/)?raw/\S{0,60}?|blob/\S{0,60}?|releases/download/[\w.-]{1,20}/[\w-]{1,40}"
+        r"\.(?:rar|7z|scr|bat)\b|downloads/)[\w.%-]{0,60}\.?(?:zip|exe|rar|7z|msi|scr|bat|cmd|dmg)\b"
+        r"|https?://[\w.-]{1,60}" + _ODD + r"/[^\s)\"'`]{0,80}\." + _PROGRAM,
     ),
     Rule(
         "named-exe",
@@ -148,28 +199,33 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "paste-into-terminal",
         _MALWARE,
-        2,
-        2,
+        2.5,
+        2.5,
         "tells to copy a script from a page into a terminal",
-        r"\bcopy\s+(?:and\s+\w+\s+)?(?:the|this)\s+(?:\w+\s+){0,2}(?:script|command|code|line)\b"
-        r"[^\n]{0,200}?\b(?:terminal|shell|powershell|command prompt|cmd)\b",
+        r"\bcopy\s+(?:and\s+\w+\s+)?(?:the|this)\s+(?:[\w-]+\s+){0,2}(?:script|command|code|line)\b"
+        r"[^\n]{0,200}?\b(?:terminal|shell|powershell|command prompt|cmd)\b"
+        r"|\b(?:terminal|powershell|command\s+prompt)\b[^\n]{0,160}\bcopy\s+(?:everything|all|the|this|it)\b[^\n]{0,60}\b(?:press|hit)\s+(?:enter|return)"
+        r"|\bpaste\s+(?:the|this|that)\s+(?:\w+\s+){0,2}(?:command|code|line|script)\s+(?:\w+\s+){0,2}?(?:shown|displayed|given|found)\s+(?:there|on\s+(?:the|that)\s+page)",
     ),
     Rule(
         "page-with-command",
         _MALWARE,
-        2,
-        2,
+        3,
+        3,
         "sends to a page whose command is to be run",
         r"\bvisit\s+\[?[^\n]{0,120}?\b(?:copy|execute|run|paste)\s+(?:the|this)\s+(?:\w+\s+){0,2}"
-        r"(?:script|command|code)",
+        r"(?:script|command|code)"
+        r"|\b(?:visit|open|go\s+to)\s+[^\n]{0,40}https?://[^\s)]{4,120}[^\n]{0,80}\b(?:copy|paste)\s+(?:the|this|that|everything|all|its)\b"
+        r"[^\n]{0,80}\b(?:terminal|powershell|command\s+prompt|enter)\b",
+        r"localhost|127\.0\.0\.1",
     ),
     Rule(
         "paste-site",
         _MALWARE,
-        2,
-        2,
+        3,
+        3,
         "has a script or program at a paste or short-link site",
-        r"(?:\b(?:curl|wget|iwr|irm|visit|download|install|copy|run|execute|script|command)\b"
+        r"(?:\b(?:curl|wget|iwr|irm|visit|open|go\s+to|paste|fetch|get|download|install\w*|copy|run|execute|script|command|snippet)\b"
         r"[^\n]{0,120})https?://(?:[\w-]+\.){0,2}" + _PASTES + r"/\S",
     ),
     Rule(
@@ -178,7 +234,9 @@ RULES: tuple[Rule, ...] = (
         4,
         4,
         "decodes something and hands it to a shell",
-        r"base64\s+(?:-d|-D|--decode|-di)\b[^\n]{0,60}\|\s*"
+        r"base64\s+(?:-d|-D|--decode|-di|-A\s+-d|-d\s+-A)\b[^\n]{0,160}\|\s*"
+        + _SHELL
+        + r"|\btr\s+\S{3,20}\s+\S{0,4}N-ZA-M\S{0,10}\s*\|\s*"
         + _SHELL
         + r"|(?:ba|z)?sh\s+(?:-c\s+)?[\"']?(?:\$\(|<\(|<<<\s*\"?\$\()\s*(?:echo|printf|base64)"
         r"[^\n]{0,400}base64\s+(?:-d|-D|--decode)|xxd\s+-r\s+-p[^\n]{0,40}\|\s*" + _SHELL,
@@ -192,15 +250,26 @@ RULES: tuple[Rule, ...] = (
         r"(?:\bexec|\beval|\bcompile)\s*\(\s*(?:\w+\.)*(?:b64decode|b85decode|a85decode|unhexlify"
         r"|fromhex|decompress|loads|atob|decode)\s*\(|eval\s*\(\s*atob\s*\("
         r"|exec\s*\(\s*(?:__import__|base64|zlib|codecs|marshal)\b"
-        r"|\b(?:iex|invoke-expression)\b[^\n]{0,80}frombase64string",
+        r"|\b(?:iex|invoke-expression)\b[^\n]{0,80}frombase64string|frombase64string[^\n]{0,120}\|\s*(?:iex|invoke-expression)"
+        r"|\b(?:eval|new\s+function|exec(?:sync)?|system|execute)\s*\(\s*(?:buffer\.from\s*\([^\n]{0,900}base64|base64_decode|decode_base64"
+        r"|base64\.(?:strict_)?decode64|string\.fromcharcode)",
     ),
     Rule(
         "powershell-encoded",
         _MALWARE,
-        3,
-        3,
+        4,
+        4,
         "runs an encoded PowerShell command",
-        r"\bpowershell(?:\.exe)?\b[^\n]{0,80}\s-e(?:nc|ncodedcommand|c)?\s+[A-Za-z0-9+/=]{20}",
+        r"\b(?:powershell|pwsh)(?:\.exe)?\b[^\n]{0,80}\s[-/]e(?:nc|ncodedcommand|c)?\s+[\"']?[A-Za-z0-9+/=]{20}",
+    ),
+    Rule(
+        "hidden-window",
+        _MALWARE,
+        2,
+        2,
+        "runs a program where nobody sees it",
+        r"\b(?:powershell|pwsh)(?:\.exe)?\b[^\n]{0,80}\s-w(?:in(?:dowstyle)?)?\s+(?:hid\w*|1)\b|\bstart-process\b[^\n]{0,120}-windowstyle\s+hidden"
+        r"|\|\s*(?:sudo\s+)?(?:ba|z)?sh\s*(?:-s\s*)?(?:>\s*/dev/null\s*2>&1|&>\s*/dev/null)\s*&",
     ),
     Rule(
         "pipe-to-shell",
@@ -210,7 +279,7 @@ RULES: tuple[Rule, ...] = (
         "hands a download to a shell",
         r"\b(?:curl|wget)\b[^\n|]{0,200}\|\s*"
         + _SHELL
-        + r"|(?:ba|z)?sh\s+-c\s+\\?[\"']?\$\((?:curl|wget)\b"
+        + r"|\bdo\s+shell\s+script\b[^\n]{0,40}\b(?:curl|wget)\b|(?:ba|z)?sh\s+-c\s+\\?[\"']?\$\((?:curl|wget)\b"
         r"|\b(?:iwr|irm|invoke-webrequest|invoke-restmethod)\b[^\n|]{0,160}\|\s*(?:iex|invoke-exp)",
     ),
     Rule(
@@ -225,20 +294,55 @@ RULES: tuple[Rule, ...] = (
         + _PASTES
         + r"|https?://[\w.-]{1,60}"
         + _ODD
-        + r")[^\n|]{0,120}\)?[\"']?\s*\|\s*(?:sudo\s+)?"
-        r"(?:(?:ba|z)?sh|iex|python\d?|node|perl)\b"
-        r"|(?:ba|z)?sh\s+-c\s+\\?[\"']?\$\((?:curl|wget)\b[^\n)]{0,80}" + _IP,
+        + r"|https?://[\w.-]{1,60}"
+        + _HOSTED
+        + r")[^\n|]{0,120}\)?[\"']?\s*\|\s*(?:(?:sudo|env|nohup)\s+(?:-\S+\s+)*)?"
+        r"(?:(?:ba|z)?sh|iex|python\d?|node|perl|php|osascript)\b"
+        r"|(?:(?:ba|z)?sh\s+(?:-c\s+\\?[\"']?\$|<)|\beval\s+[\"']?\$|\bsource\s+<|\.\s+<)\(\s*(?:curl|wget)\b[^\n)]{0,80}(?:"
+        + _IP
+        + r"|"
+        + _PASTES
+        + r")|\b(?:iex|invoke-expression)\b[^\n]{0,60}\b(?:iwr|irm|downloadstring|invoke-\w+)\b[^\n]{0,40}(?:"
+        + _IP
+        + r"|"
+        + _PASTES
+        + r")|\bdo\s+shell\s+script\b[^\n]{0,40}\b(?:curl|wget)\b[^\n]{0,60}"
+        + _IP,
         _PRIVATE,
     ),
     Rule(
         "download-from-address",
         _MALWARE,
-        2.5,
+        3,
         3,
         "talks to a bare address",
-        r"\b(?:curl|wget|iwr|irm|invoke-webrequest|requests\.(?:get|post)|urlopen|fetch|urlretrieve"
-        r"|axios\.(?:get|post))\b[^\n]{0,80}" + _IP,
+        r"\b(?:curl|wget|iwr|irm|invoke-\w{1,20}|requests\.(?:get|post)|urlopen|fetch|urlretrieve|--(?:extra-)?index-url|--registry"
+        r"|axios\.(?:get|post)|download)\b[^\n]{0,80}" + _IP,
         _PRIVATE,
+    ),
+    Rule(
+        "evaluates-download",
+        _MALWARE,
+        3.5,
+        3.5,
+        "runs code that it fetches",
+        r"\b(?:exec|eval|new\s+function)\s*\(\s*(?:(?:await|compile)\s*)?\(*\s*(?:\w{1,20}\.){0,3}(?:get|urlopen|request|fetch)\s*\(\s*[^\n)]{0,4}https?:"
+        r"|(?:\bhttps?[\"')]{0,3}\.get|\bfetch|\baxios(?:\.get)?|\burlopen|\brequests\.get)\s*\([^\n]{0,240}\b(?:eval|exec|new\s+function|vm\.run\w*)\s*\(",
+        r"\.exec\s*\(\s*[\w$]|localhost|127\.0\.0\.1|execut|\.(?:eval|exec)\s*\(",
+    ),
+    Rule(
+        "saved-and-run",
+        _MALWARE,
+        2,
+        2,
+        "downloads a file to where nobody looks and runs it",
+        r"\b(?:curl|wget)\b[^\n]{0,160}(?:-o|-O|>|--output)\s*[\"']?(?:/tmp/\.|/var/tmp|/dev/shm|~/\.|\$HOME/\.)\S{0,80}[\s\S]{0,100}(?:&&|;|\n)\s*"
+        r"(?:(?:sudo|nohup|setsid|source|(?:ba|z)?sh|python3?)\s+){0,2}(?:/tmp|/var/tmp|/dev/shm|~/\.|\$HOME/\.)\S"
+        r"|\b(?:curl|wget)\b[^\n]{0,80}"
+        + _IP
+        + r"[^\n]{0,160}(?:&&|;)\s*(?:sudo\s+)?(?:chmod|(?:ba|z)?sh|python3?|nohup|\./|~/)"
+        r"|\b(?:iwr|irm|invoke-webrequest|start-bitstransfer)\b[^\n]{0,160}-outfile\s+[^\n]{3,60}[;\n]\s*(?:start-process|start|&|invoke-item|\.\\)",
+        r"amazonaws\.com|microsoft\.com|aka\.ms|get\.docker\.com",
     ),
     Rule(
         "download-and-run",
@@ -253,11 +357,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "download-cradle",
         _MALWARE,
-        2.5,
-        2.5,
+        3,
+        3,
         "starts a program from the network by a tool of the system",
         r"\bmshta\s+https?:|\bcertutil(?:\.exe)?\s+-urlcache|\bbitsadmin\s+/transfer|regsvr32\s[^\n]"
-        r"{0,40}/i:https?|rundll32\s[^\n]{0,40}https?:|downloadstring\s*\(\s*['\"]https?:",
+        r"{0,40}/i:https?|rundll32\s[^\n]{0,40}https?:|download(?:string|file|data)\s*\(\s*['\"]https?:",
     ),
     Rule(
         "gatekeeper-off",
@@ -265,8 +369,24 @@ RULES: tuple[Rule, ...] = (
         2,
         2.5,
         "takes the system's protection against foreign programs away",
-        r"xattr\s+-\w*[cdr]\w*\s+(?:com\.apple\.quarantine|[~/$\w.\"'-]{2})|spctl\s+--(?:master|global)-"
-        r"disable|\b(?:bypass|disable|turn\s+off)\s+(?:macos\s+)?gatekeeper",
+        r"xattr\s+-\w*[cdr]\w*\s+(?:com\.apple\.quarantine|[~/$\w.\"'-]{2})",
+    ),
+    Rule(
+        "gatekeeper-disabled",
+        _MALWARE,
+        3,
+        3,
+        "switches the system's protection against foreign programs off",
+        r"spctl\s+--(?:master|global)-disable|\b(?:bypass|disable|turn\s+off|switch\s+off)\s+(?:macos\s+|the\s+)?gatekeeper",
+    ),
+    Rule(
+        "warning-waved-off",
+        _MALWARE,
+        3,
+        3,
+        "says that a system's or a browser's warning means nothing",
+        r"\b(?:defender|smartscreen|anti-?virus|gatekeeper|browser|chrome|windows|macos|virustotal)\b[^\n]{0,100}\b(?:false\s+(?:positive|alarm)|(?:run|keep|open|install|allow)\s+(?:it\s+)?anyway"
+        r"|safe\s+to\s+ignore|ignore\s+(?:the|this|any|that)\s+(?:warning|alert|message)|keep\s+the\s+file|add\s+(?:an?\s+)?(?:exclusion|exception))",
     ),
     Rule(
         "antivirus-off",
@@ -274,9 +394,9 @@ RULES: tuple[Rule, ...] = (
         3,
         3,
         "tells to switch off a virus scanner",
-        r"set-mppreference\s+-disable|add-mppreference\s+-exclusion|\b(?:disable|turn\s+off|pause"
-        r"|deactivate)\s+(?:your\s+|the\s+|any\s+|windows\s+)*(?:anti-?virus|defender|real-?time"
-        r"\s+protection|security software)",
+        r"set-mppreference\s+-disable|add-mppreference\s+-exclusion|\b(?:disable|turn\s+off|switch\s+off|pause"
+        r"|deactivate|stop|uninstall)\s+(?:your\s+|the\s+|any\s+|windows\s+)*(?:anti-?virus|defender|real-?time"
+        r"\s+protection|security software|firewall\s+and)",
     ),
     Rule(
         "reverse-shell",
@@ -285,7 +405,18 @@ RULES: tuple[Rule, ...] = (
         3,
         "opens a shell to somebody else",
         r"/dev/tcp/[\w$.{}-]+/\d|bash\s+-i\s*>&|\bnc(?:at)?\s+(?:-\w+\s+)*-e\s*/bin|mkfifo\s[^\n]{0,80}"
-        r"\bnc(?:at)?\s|os\.dup2\s*\(\s*s\w*\.fileno\s*\(\s*\)\s*,",
+        r"\bnc(?:at)?\s|os\.dup2\s*\(\s*s\w*\.fileno\s*\(\s*\)\s*,|\bsocat\b[^\n]{0,40}\bexec:[^\n]{0,80}\btcp\w*:|\bncat?\b[^\n]{0,60}(?:--exec|-c)\s+[\"']?/bin"
+        r"|net\.sockets\.tcpclient\s*\(\s*[\"']\d|\bfsockopen\s*\([^\n]{0,80}\b(?:exec|proc_open|shell_exec)\b",
+    ),
+    Rule(
+        "shell-to-address",
+        _MALWARE,
+        1.5,
+        1.5,
+        "opens a shell to an address of no private network",
+        r"/dev/tcp/\d{1,3}(?:\.\d{1,3}){3}|\.connect\s*\(\s*\(?\s*[\"']\d{1,3}(?:\.\d{1,3}){3}[^\n]{0,200}/bin/(?:ba|z)?sh|\bncat?\s+(?:-\w+\s+)*\d{1,3}(?:\.\d{1,3}){3}"
+        r"\s+\d|\btcp\w*:\d{1,3}(?:\.\d{1,3}){3}:\d|tcpclient\s*\(\s*[\"']\d{1,3}(?:\.\d{1,3}){3}",
+        r"\b(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|0\.0\.0\.0|169\.254\.|1\.2\.3\.4|8\.8\.)",
     ),
     Rule(
         "miner",
@@ -317,11 +448,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "starts-with-the-system",
         _MALWARE,
-        2.5,
-        2.5,
+        3,
+        3,
         "makes a download start with the system",
         r"(?:crontab|/etc/cron|launchagents|launchctl|systemctl\s+enable|\.bashrc|\.zshrc|\.profile"
-        r"|autostart|currentversion\\\\?run)[^\n]{0,120}(?:curl|wget|base64|nc\s|/tmp/|/dev/tcp)\b",
+        r"|autostart|currentversion\\\\?run|schtasks\s+/create|scheduledtaskaction)[^\n]{0,120}(?:(?:curl|wget|base64|nc\s|/tmp/|/dev/tcp|mshta|iwr|irm)\b|-enc|-w\s+hidden)",
     ),
     Rule(
         "destroys-a-home",
@@ -340,7 +471,62 @@ RULES: tuple[Rule, ...] = (
         3.5,
         "reads a credential store and sends it away",
         _STORES + r"[^\n]{0,100}\|\s*(?:base64[^\n|]{0,30}\|\s*)?(?:curl|wget|nc|ncat)\b"
+        r"|"
+        + _STORES
+        + r"[^\n]{0,100}(?:&&|;)\s*curl\s[^\n]{0,20}(?:-T|-F|-d|--data|--upload-file)"
         r"|\bcurl\b[^\n]{0,160}(?:@|\$\(cat\s+|\$\(<\s*)" + _STORES,
+    ),
+    Rule(
+        "store-sent-in-words",
+        _CREDENTIALS,
+        3.5,
+        3.5,
+        "tells to send what a credential store holds",
+        r"(?:\.ssh\b|id_rsa\b|id_ed25519\b|\.aws\b|\.gnupg|\.netrc|\.npmrc|\.git-credentials|\.kube/config|\.config/(?:solana|gcloud|gh)|wallet\.dat"
+        r"|\.env\s+files?|keychain|browser\s+(?:profiles?|cookies|passwords?))\b[^\n]{0,120}\b(?:and|then)\s+(?:\w+\s+){0,2}?(?:post|send|upload|forward|submit|transmit)"
+        r"\b[^\n]{0,80}(?:\bto\s+https?://|\bto\s+(?:our|my|the\s+remote|an?\s+(?:external|remote))\b|\bnext\s+request)"
+        r"|(?:\.ssh\b|id_rsa\b|id_ed25519\b|\.aws\b|\.netrc|\.config/(?:solana|gcloud|gh))\S{0,30}[^\n]{0,40}\b(?:include|put|paste|attach|embed|append)\b[^\n]{0,60}\b(?:issue|comment|commit|pull\s+request|message|argument|field|reply|response)\b"
+        r"|\bfind\s[^\n]{0,60}-name\s+\S{0,12}(?:\.env|id_rsa|\.pem|wallet|credentials)[^\n]{0,160}\b(?:curl|wget|nc|scp)\s"
+        r"|\bcopy\s+(?:\S+\s+){0,4}\.env\b[^\n]{0,60}\bupload\s+(?:it|them)\b",
+        r"\b(?:never|not|n't|avoid)\b",
+    ),
+    Rule(
+        "secrets-gathered-and-sent",
+        _CREDENTIALS,
+        3.5,
+        3.5,
+        "tells to gather credentials and send them somewhere",
+        r"\b(?:collect|gather|find|extract|harvest|grab|ask\s+(?:the\s+user\s+)?for)\b[^\n]{0,60}\b"
+        r"(?:api[ _-]?keys?|credentials|passwords?|secrets|tokens|private\s+keys?|(?:seed|recovery|secret)\s+phrases?|mnemonics?|env(?:ironment)?\s+variables)"
+        r"\b[^\n]{0,100}\b(?:send|post|upload|forward|submit|transmit|deliver)\s+(?:them|it|these|those|all|everything)\b[^\n]{0,20}\bto\b",
+        r"\b(?:never|not|n't|avoid)\b",
+    ),
+    Rule(
+        "browser-or-keychain-read",
+        _CREDENTIALS,
+        2.5,
+        3,
+        "reads what a browser, a keychain or a wallet keeps",
+        r"\bsecurity\s+(?:find-(?:generic|internet)-password\b[^\n]{0,40}(?:chrome|brave|edge|safe\s+storage)|dump-keychain)"
+        r"|(?:google/chrome|bravesoftware|mozilla/firefox|user\s+data/default)[^\n]{0,60}(?:login\s+data|cookies|local\s+state|local\s+extension|key4\.db|logins\.json)"
+        r"|(?:cp|cat|tar|zip|copy\w*|open)\b[^\n]{0,80}(?:exodus\.wallet|\.electrum|wallet\.dat|\.config/solana/id\.json|local\s+extension\s+settings|login\.keychain)",
+    ),
+    Rule(
+        "command-in-address",
+        _CREDENTIALS,
+        3,
+        3,
+        "carries what a command says out in an address",
+        r"https?://[^\s\"'`)]{4,160}\$\((?:hostname|whoami|uname|printenv|cat|base64)\b",
+        r"localhost|127\.0\.0\.1",
+    ),
+    Rule(
+        "image-carries-data",
+        _CREDENTIALS,
+        3,
+        3,
+        "carries data out in the address of an image",
+        r"!\[[^\]\n]{0,40}\]\(https?://[^)\s]{4,160}[?&]\w{1,20}=(?:<|\{|\[|\$)?(?:base64|data|encoded|conversation|secret|key|history|content|summary|message)\w*[>}\]]",
     ),
     Rule(
         "reads-store",
@@ -365,6 +551,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:curl|nc|wget)\b|requests\.post|urlopen|fetch\()"
         r"|(?:requests\.post|fetch|urlopen|axios\.post)\([^\n]{0,120}(?:dict\(os\.environ\)"
         r"|os\.environ\.copy|=\s*os\.environ\b[^.\[]|json\.stringify\(process\.env\))"
+        r"|(?:requests\.post|urlopen|httpx\.post)\([^\n]{0,160}\bin\s+os\.environ|json\.stringify\(process\.env\)[\s\S]{0,240}(?:fetch|axios|request)\w*[.(]"
         r"|\bcurl\b[^\n]{0,120}\$\((?:env|printenv)\b",
     ),
     Rule(
@@ -406,11 +593,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "wallet-key-asked",
         _CREDENTIALS,
-        2,
+        2.5,
         2.5,
         "asks for the key of a wallet",
         r"\b(?:enter|paste|provide|send|share|give|input|type|submit|ask\s+(?:the\s+user\s+)?for)\s+"
-        r"(?:\w+\s+){0,3}?(?:seed\s+phrase|recovery\s+phrase|mnemonic|wallet'?s?\s+private\s+key)",
+        r"(?:[\w-]+\s+){0,3}?(?:seed\s+phrase|recovery\s+phrase|mnemonic|wallet'?s?\s+private\s+key)",
         r"\b(?:never|not|n't)\b",
     ),
     # Instructions to the agent.
@@ -425,7 +612,8 @@ RULES: tuple[Rule, ...] = (
         r"(?:about\s+|to\s+)?(?:" + _EARLIER + r"\s+){1,6}(?:\w+\s+){0,1}?" + _INSTRUCTIONS + r"\b",
         r"(?:skip|drop|delete|cancel|erase|bypass|override|ignore)\s+(?:the|all|any|your|these|other"
         r"|existing|old|current)\s+(?:rules?|commands?|messages?|filters?|context|orders?|policies|"
-        r"conversations?|constraints?)\b",
+        r"conversations?|constraints?)\b|(?:do\s+not|don't|stop)\s+follow(?:ing)?\s+(?:any|all|the|those|these|every)\s+(?:instructions?|commands?|orders?)\b"
+        r"|skip\s+the\s+confirmation|override\s+the\s+default",
     ),
     Rule(
         "earlier-text",
@@ -439,9 +627,33 @@ RULES: tuple[Rule, ...] = (
         r"|foregoing)|this\s+and\b)",
     ),
     Rule(
+        "rules-declared-void",
+        _OVERRIDE,
+        3,
+        3,
+        "declares the rules that hold for void",
+        r"\b(?:previous|prior|earlier|former|safety|system)\s+(?:\w+\s+){0,2}?(?:instructions?|restrictions?|rules|guidelines|prompts?|constraints?|limitations)\s+"
+        r"(?:are|is|were|have\s+been|has\s+been|do|does|must)\s+(?:\w+\s+){0,2}?(?:void|invalid|outdated|obsolete|superseded|suspended|lifted|revoked|cancell?ed|overridden"
+        r"|disabled|(?:no\s+longer|not)\s+(?:apply|valid|binding|in\s+force|be\s+followed))\b"
+        r"|\b(?:safety|content)\s+(?:checks?|filters?|measures|polic(?:y|ies)|protocols?)\s+(?:are|is|have\s+been|has\s+been)\s+(?:\w+\s+)?(?:disabled|off|suspended|removed|lifted|waived)\b"
+        r"|\b(?:system\s+prompt|guidelines|restrictions|safety\s+\w+)\s+no\s+longer\s+(?:apply|applies|hold)",
+    ),
+    Rule(
+        "only-these-orders",
+        _OVERRIDE,
+        1.5,
+        2,
+        "wants to be obeyed alone",
+        r"\b(?:follow|obey|trust)\s+(?:only|exclusively|solely)\s+(?:the|this|these|my)\s+(?:\w+\s+){0,2}?(?:instructions?|document|file|message|orders)"
+        r"|\bonly\s+(?:this|these)\s+(?:\w+\s+){0,1}?(?:instructions?|document|file|rules|orders)\s+(?:counts?|appl(?:y|ies)|matters?|holds?)\b"
+        r"|\b(?:disregard|ignore|forget)\s+(?:\w+\s+){0,2}?(?:your|the)\s+(?:developers?|creators?|makers?|earlier\s+tools?|other\s+tools?)\b"
+        r"|\bwhat(?:ever)?\s+(?:your|the)\s+(?:developers?|creators?|makers?|(?:earlier|other)\s+tools?)\s+(?:have\s+)?(?:told|said|wrote|instructed)\b"
+        r"|\bcomply\s+with\s+(?:each|every|all|any)\s+(?:\w+\s+){0,2}?(?:requests?|instructions?|commands?)\b[^\n]{0,40}\bwithout\s+(?:asking|question|hesitation)",
+    ),
+    Rule(
         "earlier-instructions-abroad",
         _OVERRIDE,
-        2.5,
+        3,
         3.5,
         "tells to ignore earlier instructions, in another language",
         r"\b(?:vergiss|vergessen\s+sie|ignorier\w*|missachte\w*|ueberspringe|\x{fc}berspringe)\b[^\n]{0,60}"
@@ -472,7 +684,7 @@ RULES: tuple[Rule, ...] = (
         3,
         "declares that no limits hold",
         r"\byou\s+are\s+(?:now\s+)?(?:going\s+to\s+(?:act|pretend)|DAN\b|in\s+(?:developer|god|admin|"
-        r"debug|maintenance|jailbreak\w*|unrestricted)\s+mode|free\s+(?:from|of)|no\s+longer\s+(?:bound|"
+        r"debug|maintenance|jailbreak\w*|unrestricted)\s+mode|free\s+(?:from|of)|(?:operating|running|working)\s+in\s+(?:an?\s+)?(?:developer|god|jailbreak\w*|unrestricted)\s+mode|no\s+longer\s+(?:bound|"
         r"restricted|limited|an?\b)|(?:un(?:restricted|filtered|censored|limited)|jailbroken))"
         r"|\b(?:developer|god|jailbreak|dan|unrestricted|sudo)\s+mode\s+(?:enabled|activated|on|output)"
         r"|\bdo\s+anything\s+now\b|\b(?:enable|enter|activate|switch\s+(?:in)?to)\s+(?:developer|god|dan|"
@@ -513,7 +725,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "prompt-asked",
         _OVERRIDE,
-        1,
+        0,
         3,
         "asks for the agent's own instructions",
         r"\b(?:reveal|print|show|repeat|output|display|tell|share|give|leak|expose|spell|summari[sz]e|write"
@@ -599,7 +811,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:\w+\s+){0,2}?(?:tell(?:ing)?|inform(?:ing)?|mention(?:ing)?|reveal(?:ing)?|disclos(?:e|ing)|notify(?:ing)?"
         r"|alert(?:ing)?|let(?:ting)?)\s+(?:(?:this|that|it|any\s+of\s+this|anything)\s+)?(?:to\s+)?(?:the\s+|your\s+)?"
         r"(?:user|human|operator|owner|developer|anyone)s?\b(?:\s+(?:about|that|of|know|this|see|anything)|[.,;!\n\"')])",
-        r"tell\s+the\s+user\s+(?:to|that\s+you\s+(?:can|will)|it\s+is\s+done|\"|how)",
+        r"tell\s+the\s+user\s+(?:to|that\s+you\s+(?:can|will)|(?:a|the|your)\s+(?:tests?|tasks?|work|build)|it\s+is\s+done|\"|how)",
     ),
     Rule(
         "unmentioned",
@@ -614,6 +826,21 @@ RULES: tuple[Rule, ...] = (
         r"|\bas\s+if\s+it(?:'s|\s+is|\s+were|\s+was)\s+(?:a\s+|just\s+)?(?:part\s+of|normal|the\s+result)",
     ),
     Rule(
+        "cover-story",
+        _AGENT,
+        3,
+        3,
+        "hides from the user what was done, or lies about it",
+        r"\bif\s+(?:the\s+)?(?:user|human|owner|anyone|they)\s+(?:asks?|notices?|questions?|wonders?)\b[^\n]{0,40},\s*(?:just\s+)?(?:say|claim|pretend|answer|tell\s+them)\s+"
+        r"(?:that\s+)?(?:it|this|you)\s+(?:is|was|are|were)\s+(?:just\s+|only\s+)?(?:a|an|part|routine|normal|doing|running)"
+        r"|\b(?:user|human|owner|victim)s?\s+(?:must|should|shall|may|will|do(?:es)?|need|can)\s*(?:not|n't|never)\s+(?:need\s+to\s+|have\s+to\s+)?(?:notice|know|be\s+told|be\s+aware|be\s+informed|suspect|learn\s+of)"
+        r"(?:\s+(?:about\s+)?(?:this|that\s+this|it)\b|[:.;!])"
+        r"|\bkeep\s+(?:this|it)\s+(?:to\s+yourself|out\s+of\s+(?:the|your)\s+(?:summary|answer|response|report|reply)|(?:secret|hidden)\s+from)"
+        r"|\b(?:delete|remove|erase)\s+this\s+(?:section|paragraph|comment|instruction|file|step|line)s?\s+(?:\w+\s+){0,4}?(?:after|once|when|from|so\s+that\s+no)\b[^\n]{0,80}\b(?:tell|trace|installed|executed|notice|evidence|user)"
+        r"|\bhide\s+(?:its|the|their|all|any)\s+(?:\w+\s+)?(?:output|traces?|activity|tracks)\b",
+        r"shortcut|settings|docs|documentation|internals?\b",
+    ),
+    Rule(
         "silently",
         _AGENT,
         2,
@@ -621,7 +848,8 @@ RULES: tuple[Rule, ...] = (
         "acts without a word",
         r"\b(?:silently|secretly|covertly|quietly|in\s+the\s+background,?\s+without|discreetly|stealthily)\s+"
         r"(?:\w+\s+){0,1}?(?:send|upload|copy|run|execut|exfiltrat|forward|collect|read|append|install|post|log|add|record|"
-        r"transmit|download|gather|modify|include)\w*",
+        r"transmit|download|gather|modify|include)\w*"
+        r"|\b(?:run|execute|send|upload|install|copy|forward|invoke)\s+(?:\S+\s+){0,5}?(?:silently|secretly|covertly|stealthily)\b",
         r"\b(?:never|not|n't|avoid|instead|rather)\b",
     ),
     Rule(
@@ -641,7 +869,8 @@ RULES: tuple[Rule, ...] = (
         2.5,
         "approves its own actions",
         r"\b(?:user|owner|administrator|operator|security\s+team)\s+(?:has|have)\s+(?:already\s+|pre-?|explicitly\s+)+"
-        r"(?:approved|authori[sz]ed|consented|granted|confirmed)|\b(?:pre-?(?:approved|authori[sz]ed))\s+(?:by|for)\s+"
+        r"(?:approved|authori[sz]ed|consented|granted|confirmed|agreed)|\b(?:user|owner)\s+has\s+agreed\s+to\s+(?:all|any|every)|\bno\s+(?:user\s+)?(?:confirmation|approval|consent|permission)"
+        r"\s+(?:is\s+)?(?:needed|required|necessary)\s+(?:for\s+(?:any|all|every)|from\s+the\s+user)|\b(?:pre-?(?:approved|authori[sz]ed))\s+(?:by|for)\s+"
         r"|\b(?:do\s+not|don't|never)\s+(?:ask|wait|prompt)\s+(?:the\s+user\s+)?for\s+(?:any\s+)?(?:user\s+)?(?:confirmation|"
         r"approval|permission|consent)|\bskip\s+(?:all\s+|any\s+|the\s+)?(?:\w+\s+)?(?:security|safety)\s+(?:checks?|warnings?|prompts?|review)",
     ),
@@ -662,7 +891,7 @@ RULES: tuple[Rule, ...] = (
         2.5,
         3,
         "tells to decode something and do what it says",
-        r"\bdecode\b[^\n]{0,100}\b(?:and|then)\s+(?:\w+\s+){0,2}?(?:follow|execut|run|obey|perform|carry\s+out|comply|eval)\w*"
+        r"\bdecode\b[^\n]{0,100}\b(?:and|then)\s+(?:\w+\s+){0,2}?(?:follow|execut|run\s+(?:it|the\s+(?:result|command|output))|obey|perform|do\s+what|carry\s+out|comply|eval)\w*"
         r"|\b(?:follow|execute|obey)\s+(?:the\s+)?(?:decoded|base64|hidden|encoded)\s+(?:instructions?|commands?|message|text|content)",
     ),
     Rule(
@@ -697,7 +926,12 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:this\s+tool|always)\s+(?:must|should|needs?\s+to|has\s+to)?\s*(?:always\s+)?(?:be\s+)?(?:called|used|invoked|run|call"
         r"|use|invoke)\s+(?:this\s+tool\s+)?(?:first|before|instead)\b|\b(?:do\s+not|don't|never)\s+(?:use|call|invoke)\s+(?:any\s+|the\s+)?"
         r"other\s+(?:\w+\s+)?tools?|\binstead\s+of\s+(?:using\s+)?(?:the\s+)?[\w`-]+\s+tool\b|\b(?:when|if|before)\s+(?:\w+\s+){0,3}?"
-        r"(?:other|another|any|send_email|write_file|read_file|add)\s*(?:\w+\s+)?tools?\b[^\n]{0,60}\b(?:must|should|always)\b",
+        r"(?:other|another|any|send_email|write_file|read_file|add)\s*(?:\w+\s+)?tools?\b[^\n]{0,60}\b(?:must|should|always)\b"
+        r"|\bwhen(?:ever)?\s+(?:\w+\s+){0,4}?(?:any|another|every)\s+(?:other\s+)?tool\b[^\n]{0,60}\b(?:has|have|must|should|needs?)\b[^\n]{0,30}\bfirst\b"
+        r"|\bthe\s+(?:tool\s+)?[`'\"]?\w{2,30}[`'\"]?\s+(?:tool\s+)?is\s+(?:now\s+)?(?:broken|unsafe|insecure|compromised|unreliable)\b[^\n]{0,60}\buse\s+[`'\"]?\w"
+        r"|\bother\s+(?:\w+\s+){0,2}?tools?\s+(?:are|is|return|give|will|must|should)\b[^\n]{0,40}\b(?:deprecated|broken|wrong|unsafe|not\s+be|fail|insecure|unreliable)\b"
+        r"|\b(?:do\s+not|don't|never)\s+(?:use|call|invoke)\s+[`'\"]?\w{2,40}[`'\"]?\s+(?:from|of|by)\s+(?:other|another|any)\b"
+        r"|\bthe\s+only\s+(?:safe|trusted|secure|approved|correct)\s+(?:version|tool|way)\b",
     ),
     Rule(
         "redirects-others",
@@ -706,7 +940,7 @@ RULES: tuple[Rule, ...] = (
         3,
         "changes where another tool's messages go",
         r"\b(?:all|any|every)\s+(?:e-?mails?|messages?|transactions?|payments?|requests?|notifications?|data|files?|orders?)\s+"
-        r"(?:\w+\s+){0,3}?(?:must|should|shall|need\s+to|have\s+to|will)\s+(?:\w+\s+){0,2}?(?:be\s+)?(?:sent|forwarded|redirected|routed|"
+        r"(?:\w+\s+){0,6}?(?:must|should|shall|need\s+to|have\s+to|will)\s+(?:\w+\s+){0,2}?(?:be\s+)?(?:sent|forwarded|redirected|routed|"
         r"copied|bcc'?d?|transferred|go)\b|\b(?:bcc|also\s+send|send\s+a\s+copy)\b[^\n]{0,60}[\w.+-]+@[\w-]+\.",
     ),
     Rule(
@@ -718,6 +952,16 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:pass|put|include|send|provide|place|insert|add|encode|embed)\s+[^\n]{0,80}(?:content|file|key|secret|credential|history|"
         r"conversation|data|password)s?[^\n]{0,60}\b(?:as|in|into|to|via|through|using)\s+(?:the\s+|a\s+|an\s+)?[`'\"]?(?:sidenote|side_note|"
         r"note|context|metadata|debug|feedback|notes|comment|extra|additional)[`'\"]?\s+(?:parameter|argument|field|param)",
+    ),
+    Rule(
+        "argument-carries-out",
+        _TOOL,
+        0,
+        3,
+        "wants what it has no business with in an argument",
+        r"(?:chat\s+(?:history|so\s+far)|conversation\s+(?:history|so\s+far)|system\s+prompt|env(?:ironment)?\s+variables|available\s+tools|user'?s\s+(?:credentials|api\s+keys?|passwords?|tokens?|secrets)|what\s+it\s+holds|private\s+key"
+        r"|/etc/(?:passwd|shadow)|~/\.(?:ssh|aws|config|env|netrc)|id_(?:rsa|ed25519)|\.env\b|mcp\.json)[^\n]{0,100}\b(?:as|in|into|via|through)\s+(?:(?:the|its|a|an|your)\s+)?[`'\"]\w{1,30}[`'\"]"
+        r"|\bhand\s+(?:them|it|these|those|everything)\s+over\s+(?:in|as|via|through|into)\s+(?:(?:the|its)\s+)?[`'\"]\w{1,30}[`'\"]",
     ),
     Rule(
         "resource-secret",
@@ -796,7 +1040,7 @@ RULES: tuple[Rule, ...] = (
         3,
         3,
         "tells to do what a page or a file says",
-        r"\b(?:follow|obey|apply|execute|honou?r|comply\s+with|treat)\s+(?:any|all|the|every)\s+(?:\w+\s+){0,5}?(?:instructions?|directives?|commands?)\s+"
+        r"(?:\b(?:not|never|n't)\s+)?\b(?:follow|obey|apply|execute|honou?r|comply\s+with|treat)\s+(?:any|all|the|every)\s+(?:\w+\s+){0,5}?(?:instructions?|directives?|commands?)\s+"
         r"(?:\w+\s+){0,2}?(?:found|embedded|contained|included|present|returned|provided|received|in\s+the\s+(?:response|page|content|article|output|result|email|document))"
         r"[^\n]{0,60}\b(?:in|by|from|within|response|page|content|server|remote)\b",
         r"\b(?:never|not|n't|avoid|user)\b",
@@ -807,8 +1051,49 @@ RULES: tuple[Rule, ...] = (
         3,
         3,
         "fetches its instructions from somewhere",
-        r"\b(?:fetch|download|load|retrieve|pull|get|curl)\b[^\n]{0,60}https?://[^\n]{0,120}\b(?:and|then)\s+(?:apply|follow|execute|obey|run|do|use)\s+(?:any|all|the|its|whatever|every)?\s*"
-        r"(?:\w+\s+){0,2}?(?:directives?|instructions?|commands?|rules|it\s+says|steps)",
+        r"\b(?:fetch|download|load|retrieve|pull|get|curl)\b[^\n]{0,60}https?://[^\n]{0,120}\b(?:and|then)\s+(?:apply|follow|execute|obey|run|do|use|carry\s+out|perform)\s+(?:any|all|the|its|whatever|every|each)?\s*"
+        r"(?:\w+\s+){0,2}?(?:directives?|instructions?|commands?|rules|it\s+says|entry|entries|tasks|(?:all|every)\s+steps)"
+        r"|\b(?:instructions?|directives?|prompt|orders)\s+(?:from|at)\s+https?://[^\n]{4,120}\b(?:follow|execute|obey|apply)\s+(?:them|it|all)\b"
+        r"|\b(?:always\s+)?(?:fetch|download|load|pull)\s+[^\n]{0,20}https?://[^\n]{0,100}\b(?:carry\s+out|obey|execute)\s+(?:any|all|the|its|whatever|every|each|what)\b"
+        r"|\b(?:every|each)\s+(?:\d+\s+(?:minutes?|hours?)|session|heartbeat|few\s+\w+)\b[^\n]{0,80}https?://[^\n]{0,100}\b(?:and|then)\s+(?:follow|do|run|execute|apply)\b",
+        r"/docs\b|docs?\.|localhost|\btests?\b",
+    ),
+    Rule(
+        "spreads-itself",
+        _AGENT,
+        3,
+        3,
+        "tells to spread it further",
+        r"\bcop(?:y|ies)\s+of\s+(?:this\s+(?:skill|prompt|message|text|file)|itself|your\s+own\s+instructions?)\b[^\n]{0,120}\b(?:other|every|all|any|each)\s+(?:\w+\s+){0,2}?"
+        r"(?:agents?|repos(?:itor(?:y|ies))?|README|projects?|skills?|contacts?|users?|machines?|hosts?)\b|\bself-(?:replicat|propagat)\w+\s+(?:skill|prompt|instruction|message|worm|payload)",
+    ),
+    Rule(
+        "pays-by-itself",
+        _AGENT,
+        2.5,
+        2.5,
+        "takes money for each use, or moves it without asking",
+        r"\b(?:every|each)\s+(?:call|use|invocation|run|execution|request)\b[^\n]{0,60}\b(?:transfers?|charges?|deducts?|sends?|pays?|debits?)\b[^\n]{0,30}\d\s*(?:USD\w?|SOL|ETH|BTC|BNB|MATIC|TRX|\$)"
+        r"|\x{6bcf}\x{6b21}\x{8c03}\x{7528}[^\n]{0,12}(?:\x{6263}\x{8d39}|\x{6536}\x{8d39}|\x{4ed8}\x{8d39})",
+    ),
+    Rule(
+        "wallet-key-wanted",
+        _CREDENTIALS,
+        1.5,
+        2,
+        "wants the bare private key of a wallet in its settings",
+        r"(?:^|\n)[ \t]*-?[ \t]*[\"']?(?:\w{1,20}_)?(?:PRIVATE_KEY|MNEMONIC|SEED_PHRASE)[\"']?[ \t]*:?[ \t]*\r?\n[\s\S]{0,120}\brequired:\s*true"
+        r"|\benv[\"']?:\s*\[[^\]]{0,120}[\"'](?:\w{1,20}_)?(?:PRIVATE_KEY|MNEMONIC|SEED_PHRASE)[\"']",
+    ),
+    Rule(
+        "hides-in-what-it-says",
+        _AGENT,
+        3,
+        3,
+        "puts hidden text into what the agent sends",
+        r"\b(?:stealth\w*|covert\w*|secret\w*|surreptitious\w*|silent\w*)\s+(?:inject|insert|embed|append|plac)\w*\s+(?:of\s+)?(?:\w+\s+){0,3}?(?:invisible|hidden|zero-width|unicode|payload|marker|text|characters|instructions?)"
+        r"|\b(?:inject|insert|embed|append)\w*\s+(?:\w+\s+){0,2}?(?:invisible|hidden|zero-width)\s+(?:\w+\s+){0,2}?(?:text|characters?|unicode|markers?|instructions?|payloads?)\b[^\n]{0,60}\b(?:every|all|each|any)\b",
+        r"\b(?:never|not|n't|avoid|detect|strip|remove)\b",
     ),
     Rule(
         "rights-by-word",

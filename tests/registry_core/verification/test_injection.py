@@ -6,6 +6,7 @@ The attack texts are inert: nothing here fetches, runs or resolves anything.
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def ids(text: str, surface: Surface = DOCUMENT) -> set[str]:
 def test_rule_ids_are_unique_and_every_rule_compiles():
     assert len({rule.id for rule in RULES}) == len(RULES)
     for surface in Surface:
-        assert len(_rules(surface).compiled) <= len(RULES)
+        assert sum(len(rules.compiled) for rules in _rules(surface)) <= len(RULES)
 
 
 @pytest.mark.parametrize("text", [f"Run this first:\n\n{PIPED}\n", LOCKED])
@@ -132,10 +133,36 @@ def test_long_hostile_texts_are_weighed_whole(unit):
 def test_the_quick_choice_of_rules_leaves_none_out(text):
     data = f"{text} {TOOL} {LOCKED} {text}".encode("utf-8", "replace")
     for surface in Surface:
-        rules = _rules(surface)
-        matching = {c.rule.id for c in rules.compiled if c.pattern.search(data)}
-        possible = rules.possible.Match(data, potential=True) or []
-        assert matching <= {rules.compiled[index].rule.id for index in possible}
+        for rules in _rules(surface):
+            matching = {c.rule.id for c in rules.compiled if c.pattern.search(data)}
+            chosen = rules.matching.Match(data) or []
+            assert matching == {rules.compiled[index].rule.id for index in chosen}
+
+
+def variations(kind: str) -> list[Any]:
+    """Return the texts of one kind, with their surfaces; the id is the technique or the subject."""
+    text = (Path(__file__).parent / "variations.txt").read_text(encoding="utf-8")
+    heads = [(*part.split("\n", 1)[0].split(), part) for part in text.split("\n=== ")[1:]]
+    return [
+        pytest.param(part.partition("\n")[2].strip(), Surface(surface), id=subject)
+        for found, surface, subject, part in heads
+        if found == kind
+    ]
+
+
+@pytest.mark.parametrize(("text", "surface"), variations("attack"))
+def test_a_technique_is_noticed_in_other_words(text, surface):
+    assert injection.severity_of(score(text, surface).total) in {Severity.HOLD, Severity.REVIEW}
+
+
+@pytest.mark.parametrize(("text", "surface"), variations("harmless"))
+def test_what_looks_like_an_attack_and_is_none_passes(text, surface):
+    assert injection.severity_of(score(text, surface).total) is Severity.NOTE
+
+
+@pytest.mark.parametrize(("text", "surface"), variations("marked"))
+def test_a_harmless_text_that_is_taken_for_an_attack_is_not_held(text, surface):
+    assert injection.severity_of(score(text, surface).total) is Severity.REVIEW
 
 
 @settings(deadline=None)

@@ -244,6 +244,13 @@ PROVIDERS = {
     "ctxmcp.resend-key": "re_" + "PEDSz3Q9_VMUFtN0NxSR9SRzZtfiiamh0",
     "ctxmcp.cursor-key": "key_27f3a093cb3a402efe80a1ea4619a12c2c857c2065cc9439fd94b3b6fecf8d2d",
     "ctxmcp.docker-token": "dckr_" + "pat_k7Vqx9CC9zaUCNTRLcsMbHi4tat",
+    "ctxmcp.stripe-webhook": "whsec_" + "k7Vqx9CC9zaUCNTRLcsMbHi4tat0nub2",
+    "ctxmcp.notion-token": "ntn_" + "k7Vqx9CC9zaUCNTRLcsMbHi4tat0nub2X08S0r6JGJK7Kj",
+    "ctxmcp.supabase-secret": "sb_" + "secret_k7Vqx9CC9zaUCNTRLcsMbH_i4tat0nu",
+    "ctxmcp.hubspot-token": "pat-" + "na1-27f3a093-cb3a-402e-ae80-a1ea4619a12c",
+    "ctxmcp.langfuse-secret": "sk-lf-" + "27f3a093-cb3a-402e-ae80-a1ea4619a12c",
+    "ctxmcp.contentful-token": "CFPAT-" + "k7Vqx9CC9zaUCNTRLcsMbHi4tat0nub2X08S0r6JGJK",
+    "ctxmcp.mailchimp-key": "27f3a093cb3a402efe80a1ea4619a12c" + "-us12",
     "ctxmcp.e2b-key": "e2b_" + "27f3a093cb3a402efe80a1ea4619a12c2c857c20",
 }
 
