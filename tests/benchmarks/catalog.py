@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -199,7 +199,7 @@ async def main(count: int, folder: Path) -> None:
 
         desk = Desk(
             Embedded(world.registry, "embedded"),
-            settings.read(data_dir=folder, environment={}),
+            replace(settings.read(data_dir=folder, environment={}), home=folder, state_dir=None),
             folder / "project",
         )
         (folder / "project").mkdir(exist_ok=True)
