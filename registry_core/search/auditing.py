@@ -4,6 +4,7 @@
     by whom     what is private by nobody but who may see it
     counted     as many of each kind, and signed, as there are
 
+An index lists no more than the first `MAX_OFFSET` of a namespace: what comes after is only counted.
 A namespace in which something has changed since the position that the index stands at is left to
 its next search. Nothing is written.
 """
@@ -38,8 +39,8 @@ class _Shelf:
     index: SearchIndex
     publishers: frozenset[str]
 
-    async def names(self, visible: frozenset[str] | None) -> set[str]:
-        """Return the names that are found by who may see these namespaces; None is every one."""
+    async def names(self, visible: frozenset[str] | None) -> _Listed:
+        """List the names for who may see these namespaces; None is every one."""
         found: dict[str, str] = {}
         while len(found) <= MAX_OFFSET:
             page = await self.index.search(
@@ -53,8 +54,9 @@ class _Shelf:
             )
             found |= {hit.key: hit.name for hit in page.hits}
             if len(page.hits) < MAX_LIMIT:
-                break
-        return set(found.values())
+                return _Listed(set(found.values()))
+        names = set(found.values())
+        return _Listed(names, max(names))
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many there are of each kind and how many are signed; and all of them."""
@@ -62,6 +64,18 @@ class _Shelf:
         found = await self.index.search(query)
         told = {name: found.facets.get(name, {}) for name in ("kind", "verified")}
         return {**told, "all": {"packages": found.total}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The names that an index lists, in their order; up to `last`, where there are more."""
+
+    names: set[str]
+    last: str = ""
+
+    def of(self, names: set[str]) -> set[str]:
+        """Return those of `names` that the list would have."""
+        return {name for name in names if name <= self.last} if self.last else names
 
 
 async def walk(
@@ -101,10 +115,10 @@ async def _against(shelf: _Shelf, there: Sequence[Summary]) -> list[str]:
     public = {str(package.name) for package in there if not package.private}
     shown = await shelf.names(_EVERYBODY)
     return [
-        *_told("does not find", names - found),
-        *_told("finds, though there is no release to resolve to,", found - names),
-        *_told("does not show to everybody", public - shown),
-        *_told("shows to everybody, though private,", shown & names - public),
+        *_told("does not find", found.of(names) - found.names),
+        *_told("finds, though there is no release to resolve to,", found.names - names),
+        *_told("does not show to everybody", shown.of(public) - shown.names),
+        *_told("shows to everybody, though private,", shown.names & names - public),
         *_miscounted(counts, _counted(there)),
     ]
 

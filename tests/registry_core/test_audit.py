@@ -137,6 +137,21 @@ async def test_an_index_that_shows_something_else_is_told(world: World, change: 
     assert any(expected in line for line in told(found)), told(found)
 
 
+@pytest.mark.parametrize(("gone", "expected"), [("1", "does not find @acme/p1"), ("6", "counts")])
+async def test_of_more_packages_than_an_index_lists_the_rest_is_counted(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, gone: str, expected: str
+):
+    monkeypatch.setattr("registry_core.search.auditing.MAX_LIMIT", 2)
+    monkeypatch.setattr("registry_core.search.auditing.MAX_OFFSET", 2)
+    for number in range(1, 7):
+        await sqlite_world.publish(f"@acme/p{number}")
+    await search(sqlite_world)
+    assert told(await audited(sqlite_world)) == set()
+    index = sqlite_world.registry.index
+    await index.apply([Remove(gone)], await index.position() + 1)
+    assert any(f"search index, @acme: {expected}" in it for it in told(await audited(sqlite_world)))
+
+
 async def test_cosignatures_are_held_against_what_they_are_of(world: World):
     log, witness = world.registry.transparency, Signer("w.example", SigningKey(bytes(32)))
     known = Log(world.registry.journal, log._files, log._signer, [witness.witness])
