@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from registry_core.errors import Invalid
 from registry_core.names import shown
-from transports.headers import sent
+from transports.headers import sent, words
+from transports.limits import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,29 +136,29 @@ class Access:
             self.local_owner
             and client is not None
             and is_loopback(client[0])
-            and not _forwards(frozenset(sent(scope)))
-            and _are_loopback(_named(scope, b"host"), _named(scope, b"origin"))
+            and not any(map(_is_forwarding, sent(scope)))
+            and _says_loopback(scope)
         )
 
 
-@lru_cache(maxsize=512)
-def _forwards(names: frozenset[bytes]) -> bool:
-    """Whether any of these headers is one that a proxy adds."""
-    return not _FORWARDED.isdisjoint(names) or any(
-        name.startswith(b"x-forwarded-") for name in names
+def _is_forwarding(name: bytes) -> bool:
+    return name in _FORWARDED or name.startswith(b"x-forwarded-")
+
+
+def _says_loopback(scope: Scope) -> bool:
+    hosts, origins = words(scope, b"host"), words(scope, b"origin")
+    pages = map(read_origin, origins)
+    return (
+        bool(hosts)
+        and all(map(_is_own, hosts))
+        and all(page is not None and page.loopback for page in pages)
     )
 
 
-def _named(scope: Scope, header: bytes) -> tuple[bytes, ...]:
-    return sent(scope).get(header, ())
-
-
-@lru_cache(maxsize=512)
-def _are_loopback(hosts: tuple[bytes, ...], origins: tuple[bytes, ...]) -> bool:
-    """Whether a host is named, and it and every origin is this machine."""
-    named = [read_name(host.decode("latin-1")) for host in hosts]
-    pages = [read_origin(origin.decode("latin-1")) for origin in origins]
-    return bool(named) and all(name is not None and name.loopback for name in named + pages)
+@remembered
+def _is_own(host: str) -> bool:
+    name = read_name(host)
+    return name is not None and name.loopback
 
 
 def _allowed(text: str) -> Name:

@@ -31,7 +31,7 @@ from registry_core.names import shown
 from transports import openapi, refusals
 from transports.access import read_name
 from transports.headers import words
-from transports.limits import by_path
+from transports.limits import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -106,7 +106,7 @@ class Addressing:
             for route in filter(_is_described, api.routes):
                 if head := _head(route.path):  # the front page is no API's
                     self._foreign[head].append((route, api))
-        self._at_root = by_path(self._claimed)
+        self._at_root = remembered(self._claimed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

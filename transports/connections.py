@@ -38,6 +38,9 @@ KEEP_ALIVE = 5
 MOST_HEAD = 64 * 1024
 """Bytes of a request's line and headers."""
 
+_BETWEEN = len(": \r\n")
+"""Bytes of a header beside its name and value: ten thousands of empty ones are no small head."""
+
 _MOST_GATHERED = 64 * 1024
 
 
@@ -121,7 +124,7 @@ class Connection(HttpToolsProtocol):
         One that comes after the body says nothing to anybody.
         """
         if self._in_head:
-            self._count(len(name) + len(value))
+            self._count(len(name) + len(value) + _BETWEEN)
             super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import Scope
 
-    Headers = Mapping[bytes, tuple[bytes, ...]]
+    Headers = Mapping[bytes, Sequence[bytes]]
 
 SESSION = "ctxpkg_session"
 """The cookie of a browser that has signed in."""
@@ -19,11 +19,14 @@ _KEY = "ctxmcp.headers"
 
 def sent(scope: Scope) -> Headers:
     """Return the values of every header, in the order they came; names are in lower case."""
-    known: dict[bytes, tuple[bytes, ...]] | None = scope.get(_KEY)
+    known: dict[bytes, list[bytes]] | None = scope.get(_KEY)
     if known is None:
         known = scope[_KEY] = {}
         for name, value in scope["headers"]:
-            known[name] = (*known[name], value) if name in known else (value,)
+            if name in known:
+                known[name].append(value)
+            else:
+                known[name] = [value]
     return known
 
 

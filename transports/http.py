@@ -59,7 +59,7 @@ from transports.guards.patience import Patience
 from transports.guards.rates import Buckets, RateLimit
 from transports.guards.size import BodyLimit
 from transports.guards.windows import WindowLimit
-from transports.limits import Below, Limits, Whom, by_path
+from transports.limits import Below, Limits, Whom, remembered
 from transports.meter import Measured, Meter
 from transports.routes import each
 from transports.sse import Streams
@@ -168,7 +168,7 @@ def _guards(access: Access, limits: Limits, meter: Meter) -> list[Middleware]:
         Middleware(InFlight, crowds=limits.crowds, key=_key, refuse=_refuse),
         Middleware(Deadline, seconds=limits.timeout, exempt=MCP, refuse=_refuse),
         Middleware(LoopbackOrToken, paths=CLOSED, audited=AUDITED, refuse=_refuse),
-        Middleware(BodyLimit, most=by_path(_most_body), refuse=_refuse),
+        Middleware(BodyLimit, most=remembered(_most_body), refuse=_refuse),
         Middleware(
             WindowLimit, windows=_windows(limits), key=_window_key, look=_look, refuse=_refuse
         ),

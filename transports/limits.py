@@ -22,7 +22,7 @@ MINUTE = 60
 HOUR = 3600
 
 MOST_KNOWN, SHORT = 1024, 128
-"""Paths of which something is remembered, and the characters of the longest."""
+"""Texts of which something is remembered, and the characters of the longest."""
 
 CALLS = "/v1/tools/call"
 """The path whose window is that of every tool call."""
@@ -120,10 +120,10 @@ class Limits:
         )
 
 
-def by_path(look: Callable[[str], T]) -> Callable[[str], T]:
-    """Remember what is found for paths: few are asked for often. Long ones are looked up anew."""
+def remembered(look: Callable[[str], T]) -> Callable[[str], T]:
+    """Remember what is found for a path or host: few come often. Long ones are looked up anew."""
     known = lru_cache(maxsize=MOST_KNOWN)(look)
-    return lambda path: (known if len(path) <= SHORT else look)(path)
+    return lambda text: (known if len(text) <= SHORT else look)(text)
 
 
 class Below:

@@ -250,6 +250,12 @@ async def test_a_head_that_is_too_long_is_refused(target: Target) -> None:
         refused(await wire.answer(), 400, "invalid_request")
 
 
+async def test_empty_headers_count_with_what_is_around_them(target: Target) -> None:
+    async with Wire.to(target.url) as wire:
+        await wire.send(b"GET /health HTTP/1.1\r\n" + b"a:\r\n" * (MOST_HEAD // 5))
+        refused(await wire.answer(), 400, "invalid_request")
+
+
 async def test_a_head_without_an_end_is_refused(target: Target) -> None:
     begun = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
     async with Wire.to(target.url) as wire:

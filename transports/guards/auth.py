@@ -143,7 +143,7 @@ class Bearer:
         self.session = "" if self._given else cookies.session(scope)
         """The token in the cookie of a browser, where that is what counts."""
         if self.session:
-            self._given = (f"Bearer {self.session}".encode("latin-1", "replace"),)
+            self._given = [f"Bearer {self.session}".encode("latin-1", "replace")]
         self._caller: Caller | None = None if self._given else ANONYMOUS
         self._refused: Unauthenticated | None = None
         self._is_local: bool | None = None

@@ -8,12 +8,12 @@ change something, so a page elsewhere cannot post here either. Programs send no 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from registry_core.names import shown
 from transports.access import read_name, read_origin
 from transports.headers import sent, words
+from transports.limits import remembered
 from transports.refusals import HostDenied, OriginDenied
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class HostCheck:
     ) -> None:
         self._app = app
         self._access = access
-        self._judged = lru_cache(maxsize=512)(self._host)
+        self._answers = remembered(self._answers_to)
         self._shared = shared
         self._refuse = refuse
 
@@ -48,22 +48,24 @@ class HostCheck:
         await app(scope, receive, send)
 
     def _problem(self, scope: Scope) -> HostDenied | None:
-        problem = self._judged(sent(scope).get(b"host", ()))
+        problem = self._host(words(scope, b"host"))
         if problem is None and b"origin" in sent(scope) and not self._shared(scope):
             problem = self._origin(words(scope, b"origin"))
         return problem
 
-    def _host(self, given: tuple[bytes, ...]) -> HostDenied | None:
+    def _host(self, given: Sequence[str]) -> HostDenied | None:
         if len(given) != 1:
             return HostDenied(f"there are {len(given)} Host headers", hint="Send one.")
-        text = given[0].decode("latin-1")
-        name = read_name(text)
-        if name is not None and self._access.answers_to(name):
+        if self._answers(given[0]):
             return None
         return HostDenied(
-            f"this server does not answer to the Host {shown(text)}",
+            f"this server does not answer to the Host {shown(given[0])}",
             hint="Start it with `--allowed-host NAME` if it should.",
         )
+
+    def _answers_to(self, host: str) -> bool:
+        name = read_name(host)
+        return name is not None and self._access.answers_to(name)
 
     def _origin(self, given: Sequence[str]) -> OriginDenied | None:
         for text in given:

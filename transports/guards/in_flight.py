@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_core.errors import ConcurrencyLimited
-from transports.limits import Below, by_path
+from transports.limits import Below, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -33,7 +33,7 @@ class InFlight:
     ) -> None:
         self._app = app
         self._crowds = [(_paths(crowd), crowd) for crowd in crowds]
-        self._crowd = by_path(self._crowd_at)
+        self._crowd = remembered(self._crowd_at)
         self._key = key
         self._refuse = refuse
         self._each: dict[tuple[str, str], int] = {}

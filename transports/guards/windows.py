@@ -17,7 +17,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from registry_core.errors import RateLimited
-from transports.limits import Below, Whom, by_path
+from transports.limits import Below, Whom, remembered
 from transports.refusals import ALLOWANCE, Allowance
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class WindowLimit:
             for window in windows
             if window.most
         ]
-        self._at = by_path(self._windows_at)
+        self._at = remembered(self._windows_at)
         self._key = key
         self._look = look
         self._refuse = refuse
