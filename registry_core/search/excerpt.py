@@ -54,7 +54,7 @@ def explained(
     `wanted` says what each term counts; the snippet is the passage that has most of it. The terms
     that were found are the third thing returned. In a body, the `dearest` are looked for.
     """
-    description, body = folded(entry.description), folded(entry.body)
+    description, body = folded(entry.description, wanted), folded(entry.body, deep)
     described = first_places(entry.description, description, wanted)
     told = first_places(entry.body, body, deep)
     held = {
@@ -88,6 +88,8 @@ def best(lower: str, held: Mapping[str, int], wanted: Mapping[str, float]) -> tu
     first = max(held, key=wanted.__getitem__)
     begun = {beginning(term): wanted[term] for term in held}
     most, place, every = wanted[first], held[first], sum(begun.values())
+    if len(lower) <= WINDOW:
+        return every, place
     for at in islice(places(lower, first), MAX_PASSAGES):
         if most >= every:
             break

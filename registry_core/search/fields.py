@@ -20,18 +20,20 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 from pydantic_core import from_json
-from tantivy import DocAddress, Document, Occur, Schema, SchemaBuilder, Searcher
+from tantivy import DocAddress, Document, FieldType, Occur, Schema, SchemaBuilder, Searcher
 from tantivy import Query as Asked
 
 from registry_core.names import Kind
 from registry_core.search import FACETS, MAX_BODY, MAX_FACETS, Entry, Query, excerpt
 from registry_core.search.terms import name_terms, text_terms
+from registry_core.search.vectors import Rows
 
 MAX_TERMS = 64
 """A query keeps this many terms, its rarest."""
@@ -47,9 +49,15 @@ MAX_WORD = 100
 UNKNOWN = 3.0
 """What a word counts that no package has, where one has a word that it begins or nearly is."""
 
+OFTEN = 0.25
+"""A term that more packages have, as a part of all, is looked for in heads alone if these do."""
+
 MAX_UNKNOWN = 4
 MIN_NEARLY = 5
 MIN_PIECE = 3
+PAGE = 4096
+"""So many packages are looked at together where all are: each is an object for that long."""
+
 PUBLIC = "public"
 
 _MAX_TERM = 200
@@ -244,10 +252,20 @@ def rarest(searcher: Searcher, text: str) -> tuple[dict[str, int], list[str]]:
     return {each: counts[each] for each in chosen}, unknown
 
 
-def ranked(searcher: Searcher, known: Sequence[str], unknown: Sequence[str]) -> Asked:
-    """Ask for the packages that have any of the terms, by BM25."""
-    wanted = [_scored("text", each) for each in known]
-    wanted += [_scored("head", each) for each in known if searcher.doc_freq("head", each)]
+def ranked(
+    searcher: Searcher, known: Mapping[str, int], unknown: Sequence[str], limit: int
+) -> Asked:
+    """Ask for the `limit` best of the packages that have any of the terms, by BM25."""
+    often, heads = (
+        searcher.num_docs * OFTEN,
+        {each: searcher.doc_freq("head", each) for each in known},
+    )
+    wanted = [
+        _scored("text", each)
+        for each, count in known.items()
+        if count <= often or heads[each] < limit
+    ]
+    wanted += [_scored("head", each) for each, count in heads.items() if count]
     for each in unknown:
         wanted += [Asked.boost_query(near, UNKNOWN) for near in _nearly(each)]
     return any_of(wanted)
@@ -265,9 +283,9 @@ def _nearly(word: str) -> list[Asked]:
     return near
 
 
-def rows(searcher: Searcher, places: Sequence[DocAddress]) -> list[int]:
+def rows(searcher: Searcher, places: list[DocAddress]) -> Rows:
     """Read the numbers of the packages at `places`."""
-    return [int(row or 0) for row in searcher.fast_field_values("row", list(places))]
+    return np.array(searcher.fast_field_values("row", places), np.int64)
 
 
 def weight(every: int, with_it: int) -> float:
@@ -305,13 +323,19 @@ def all_public(searcher: Searcher) -> bool:
     return searcher.doc_freq("kind", _PRIVATE) == 0
 
 
-def every_row(searcher: Searcher) -> list[int]:
-    """Return the numbers of all packages."""
-    found = searcher.search(every_package(), limit=max(1, searcher.num_docs), count=False)
-    return rows(searcher, [place for _, place in found.hits])
+def every_row(searcher: Searcher, end: int) -> Rows:
+    """Return the numbers of all packages, which are below `end`."""
+    found = [np.zeros(0, np.int64)]
+    for first in range(0, end, PAGE):
+        page = Asked.range_query(
+            FIELDS, "row", FieldType.Unsigned, first, first + PAGE, include_upper=False
+        )
+        hits = searcher.search(page, limit=PAGE, count=False).hits
+        found.append(rows(searcher, [place for _, place in hits]))
+    return np.concatenate(found)
 
 
-def rows_of(searcher: Searcher, keys: Iterable[str]) -> list[int]:
+def rows_of(searcher: Searcher, keys: Iterable[str]) -> Rows:
     """Return the numbers of the packages that have one of `keys`."""
     wanted = [whole(key) for key in keys]
     found = searcher.search(one_of("key", wanted), limit=max(1, len(wanted)), count=False)

@@ -7,13 +7,15 @@ asked for again with the condition only where too much of it is not for the aske
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import compress, repeat
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
-from tantivy import DocAddress, Order, Searcher
+from numpy.typing import NDArray
+from tantivy import DocAddress, Document, Order, Searcher
 from tantivy import Query as Wanted
 
 from registry_core.search import (
@@ -32,7 +34,7 @@ from registry_core.search import (
 )
 from registry_core.search.embedding import Vector, table
 from registry_core.search.excerpt import dearest, explained
-from registry_core.search.vectors import Mask, Vectors
+from registry_core.search.vectors import Mask, Places, Rows, Vectors
 
 CANDIDATES = 200
 """A text finds this many packages by its terms at most, and as many by their names."""
@@ -66,12 +68,16 @@ def search(snapshot: Snapshot, query: Query) -> Hits:
         return _listed(shelf, query)
     asked = _asked(snapshot, text, query.vector)
     found = _candidates(shelf, asked)
-    order = _order(found, asked)
-    start = _start(shelf, query, order, _offset(query))
+    order = found.order()
+    start = _start(shelf, query, found.rows[order], _offset(query))
     hits = _hits(shelf, found, order[start : start + _limit(query)], asked)
     first = hits[:1] if not start else _hits(shelf, found, order[:1], asked)
-    fits = not order or bool(first and (first[0].similarity or 0.0) >= FITS)
-    facets = fields.facets(snapshot.searcher, fields.one_of("row", order)) if query.facets else {}
+    fits = not len(order) or bool(first and (first[0].similarity or 0.0) >= FITS)
+    facets = (
+        fields.facets(shelf.searcher, fields.one_of("row", found.rows.tolist()))
+        if query.facets
+        else {}
+    )
     return Hits(hits, len(order), fits, facets)
 
 
@@ -80,9 +86,10 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     shelf = _shelf(snapshot, query)
     found = shelf.vectors.pairs(shelf.mask, least, _limit(query))
     rows = {row for one, other, _ in found for row in (one, other)}
-    # What tantivy no longer holds, or the asker may not see, ends here.
-    there = shelf.find(fields.one_of("row", rows), len(rows)) if rows else []
-    keys = {row: fields.shown_entry(shelf.searcher.doc(place)).key for row, (_, place) in there}
+    keys = {
+        row: fields.shown_entry(shelf.searcher.doc(place)).key
+        for row, place in shelf.where(rows).items()
+    }
     return [
         Pair(keys[one], keys[other], min(cosine, 1.0))
         for one, other, cosine in found
@@ -90,8 +97,12 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     ]
 
 
-_Found = tuple[int, tuple[float, DocAddress]]
-"""The row of a package; what it counts, and where it is in tantivy."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Packages, best first: the row of each; what it counts, and where it is in tantivy."""
+
+    rows: Rows
+    hits: Sequence[tuple[float, DocAddress]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +115,29 @@ class _Shelf:
     readable: list[Wanted]
     mask: Mask
 
-    def find(self, wanted: Wanted, limit: int) -> list[_Found]:
-        """Return what fulfils `wanted`, best first."""
+    def find(self, wanted: Wanted, limit: int) -> _Found:
+        """Return what fulfils `wanted`."""
         if not self.filters and self.readable:
             more = self._found(wanted, limit + SPARE)
             seen = self._seen(more)
-            if len(seen) >= limit or len(more) < limit + SPARE:
-                return seen[:limit]
+            if len(seen.rows) >= limit or len(more.rows) < limit + SPARE:
+                return _Found(seen.rows[:limit], seen.hits[:limit])
         return self._found(fields.all_of(wanted, [*self.filters, *self.readable]), limit)
 
-    def _found(self, wanted: Wanted, limit: int) -> list[_Found]:
-        hits = self.searcher.search(wanted, limit=limit, count=False).hits
-        rows = fields.rows(self.searcher, [place for _, place in hits])
-        return list(zip(rows, hits, strict=True))
+    def where(self, rows: Collection[int]) -> dict[int, DocAddress]:
+        """Return where those of `rows` are that tantivy still holds and the asker may see."""
+        if not rows:
+            return {}
+        found = self.find(fields.one_of("row", rows), len(rows))
+        return {row: place for row, (_, place) in zip(found.rows.tolist(), found.hits, strict=True)}
 
-    def _seen(self, found: Sequence[_Found]) -> list[_Found]:
-        seen = self.mask[self.vectors.places([row for row, _ in found])].tolist()
-        return list(compress(found, seen))
+    def _found(self, wanted: Wanted, limit: int) -> _Found:
+        hits = self.searcher.search(wanted, limit=limit, count=False).hits
+        return _Found(fields.rows(self.searcher, [place for _, place in hits]), hits)
+
+    def _seen(self, found: _Found) -> _Found:
+        seen = self.mask[self.vectors.places(found.rows)]
+        return _Found(found.rows[seen], list(compress(found.hits, seen.tolist())))
 
 
 def _shelf(snapshot: Snapshot, query: Query) -> _Shelf:
@@ -140,10 +157,15 @@ class _Asked:
     text: str
     name: str
     """The text as names are compared."""
-    known: tuple[str, ...]
-    unknown: tuple[str, ...]
+    word: str
+    """The same where it may be a part of a name that is being typed, else empty."""
+    known: Mapping[str, int]
+    """The terms that packages have, and how many."""
+    unknown: Sequence[str]
     weights: dict[str, float]
     """What each term counts in a short text that has it once."""
+    most: float
+    """What all of them count."""
     deep: Sequence[str]
     """The terms that are looked for in bodies."""
     named: bool
@@ -167,10 +189,11 @@ def _asked(snapshot: Snapshot, text: str, given: Vector | None) -> _Asked:
     if named or not vector.any():
         share = 0.0
     name = fields.compared(text)
+    word = name if " " not in name and len(name) <= fields.MAX_WORD else ""
     deep = dearest(weights)
     of_table = own if snapshot.foreign and share else None
-    words = (tuple(known), tuple(unknown), weights, deep)
-    return _Asked(text, name, *words, named, vector, share, of_table)
+    words = (known, unknown, weights, sum(weights.values()), deep)
+    return _Asked(text, name, word, *words, named, vector, share, of_table)
 
 
 def _limit(query: Query) -> int:
@@ -181,10 +204,12 @@ def _offset(query: Query) -> int:
     return max(0, min(query.offset, MAX_OFFSET))
 
 
-def _start(shelf: _Shelf, query: Query, order: Sequence[int], otherwise: int) -> int:
+def _start(shelf: _Shelf, query: Query, order: Rows, otherwise: int) -> int:
     """Return where the page begins: behind a package that was seen, or `otherwise`."""
-    seen = fields.rows_of(shelf.searcher, [query.after]) if query.after else []
-    return order.index(seen[0]) + 1 if seen and seen[0] in order else otherwise
+    if not query.after:
+        return otherwise
+    at = np.flatnonzero(np.isin(order, fields.rows_of(shelf.searcher, [query.after])))
+    return int(at[0]) + 1 if len(at) else otherwise
 
 
 def _listed(shelf: _Shelf, query: Query) -> Hits:
@@ -199,8 +224,7 @@ def _listed(shelf: _Shelf, query: Query) -> Hits:
         order=Order.Asc,
     )
     places = [place for _, place in found.hits]
-    rows = fields.rows(shelf.searcher, places) if query.after else []
-    start = _start(shelf, query, rows, _offset(query) - first)
+    start = _start(shelf, query, fields.rows(shelf.searcher, places), _offset(query) - first)
     entries = [
         fields.shown_entry(shelf.searcher.doc(place))
         for place in places[start : start + _limit(query)]
@@ -212,94 +236,90 @@ def _listed(shelf: _Shelf, query: Query) -> Hits:
     return Hits(hits, int(found.count), facets=facets)  # type: ignore[attr-defined]  # the stub lacks it
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Candidates:
-    """What may be an answer: where it is in tantivy, how it was found, what that counts."""
+    """What may be an answer, oldest first: how it was found, what that counts, where it is."""
 
-    places: dict[int, DocAddress] = field(default_factory=dict)
-    tiers: dict[int, int] = field(default_factory=dict)
-    lexical: dict[int, float] = field(default_factory=dict)
-    cosines: dict[int, float] = field(default_factory=dict)
-    scores: dict[int, float] = field(default_factory=dict)
+    rows: Rows
+    tiers: NDArray[np.int64]
+    lexical: Vector
+    """BM25; not a number where no term was found."""
+    cosines: Vector
+    scores: Vector
+    places: Sequence[DocAddress | None]
+    """None for what only the vectors have found."""
 
-    def add(self, found: Sequence[_Found], tier: int) -> None:
-        """Take over packages, each in the first tier that found it."""
-        places = {row: place for row, (_, place) in found}
-        self.places = places | self.places
-        self.tiers = dict.fromkeys(places, tier) | self.tiers
+    def order(self) -> Places:
+        """Order by tier, then by score; equals by age, which no later page can turn around."""
+        return np.lexsort((-self.scores, self.tiers))
 
 
 def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
-    found, searcher = _Candidates(), shelf.searcher
-    one_word = bool(asked.name) and " " not in asked.name and len(asked.name) <= fields.MAX_WORD
-    if fields.is_called(searcher, asked.name):
-        found.add(shelf.find(fields.called(asked.name), CANDIDATES), CALLED)
-    if one_word:
-        found.add(shelf.find(fields.beginning(asked.name), CANDIDATES), NAMED)
-    if searcher.doc_freq("tag", fields.tag_term(asked.text)):
-        tagged = fields.term("tag", fields.tag_term(asked.text))
-        found.add(shelf.find(tagged, CANDIDATES), TAGGED)
-    ranked = shelf.find(fields.ranked(searcher, asked.known, asked.unknown), CANDIDATES)
-    found.add(ranked, RANKED)
-    found.lexical = {row: score for row, (score, _) in ranked}
-    if not found.tiers and one_word and len(asked.name) >= fields.MIN_PIECE:
-        found.add(shelf.find(fields.containing(asked.name), CANDIDATES), NAMED)
+    ways = [*_by_name(shelf, asked)]
+    ranked = shelf.find(
+        fields.ranked(shelf.searcher, asked.known, asked.unknown, CANDIDATES), CANDIDATES
+    )
+    ways.append((RANKED, ranked))
+    if not any(found.hits for _, found in ways) and len(asked.word) >= fields.MIN_PIECE:
+        ways.append((NAMED, shelf.find(fields.containing(asked.word), CANDIDATES)))
+    near = np.zeros(0, np.int64)
     if asked.share:
-        _add_near(shelf, asked, found)
-    return found
-
-
-def _add_near(shelf: _Shelf, asked: _Asked, found: _Candidates) -> None:
-    """Add what only the vectors find, and say of every candidate how near it is."""
-    near = shelf.vectors.nearest(asked.vector, shelf.mask, fusion.DENSE_ALONE, NEAREST)
-    found.tiers = dict.fromkeys(near, RANKED) | found.tiers
-    cosines = shelf.vectors.cosines(asked.vector, list(found.tiers))
-    found.cosines = dict(zip(found.tiers, cosines, strict=True))
-
-
-def _order(found: _Candidates, asked: _Asked) -> list[int]:
-    """Order by tier, then by score; equals by age, which no later page can turn around."""
-    rows = np.array(list(found.tiers), np.int64)
-    tiers = np.array(list(found.tiers.values()), np.int8)
-    lexical = np.fromiter(map(found.lexical.get, found.tiers, repeat(np.nan)), np.float32)
-    cosines = np.fromiter(map(found.cosines.get, found.tiers, repeat(0.0)), np.float32)
+        near = shelf.vectors.nearest(asked.vector, shelf.mask, fusion.DENSE_ALONE, NEAREST)
+    tiers = [tier for tier, found in ways for _ in found.hits] + [RANKED] * len(near)
+    places = [place for _, found in ways for _, place in found.hits] + [None] * len(near)
+    # Each counts as what found it first.
+    rows, first = np.unique(
+        np.concatenate([*(found.rows for _, found in ways), near]), return_index=True
+    )
+    lexical = np.full(len(rows), np.nan, np.float32)
+    lexical[np.searchsorted(rows, ranked.rows)] = [score for score, _ in ranked.hits]
+    cosines = np.zeros(len(rows), np.float32)
+    if asked.share:
+        cosines = shelf.vectors.cosines(asked.vector, rows)
     scores = fusion.fused(lexical, cosines, asked.share)
-    found.scores = dict(zip(found.tiers, scores.tolist(), strict=True))
-    order: list[int] = rows[np.lexsort((rows, -scores, tiers))].tolist()
-    return order
+    return _Candidates(
+        rows, np.array(tiers)[first], lexical, cosines, scores, [places[at] for at in first]
+    )
 
 
-def _hits(shelf: _Shelf, found: _Candidates, rows: Sequence[int], asked: _Asked) -> tuple[Hit, ...]:
-    new = [row for row in rows if row not in found.places]
-    if new:
-        # What tantivy no longer holds, or the asker may not see, ends here.
-        found.places |= {
-            row: place for row, (_, place) in shelf.find(fields.one_of("row", new), len(new))
-        }
-    return tuple(_hit(shelf.searcher, found, row, asked) for row in rows if row in found.places)
+def _by_name(shelf: _Shelf, asked: _Asked) -> Iterator[tuple[int, _Found]]:
+    """Find what the text names, the best way first."""
+    if fields.is_called(shelf.searcher, asked.name):
+        yield CALLED, shelf.find(fields.called(asked.name), CANDIDATES)
+    if asked.word:
+        yield NAMED, shelf.find(fields.beginning(asked.word), CANDIDATES)
+    tag = fields.tag_term(asked.text)
+    if shelf.searcher.doc_freq("tag", tag):
+        yield TAGGED, shelf.find(fields.term("tag", tag), CANDIDATES)
 
 
-def _hit(searcher: Searcher, found: _Candidates, row: int, asked: _Asked) -> Hit:
-    entry = fields.shown_entry(searcher.doc(found.places[row]))
+def _hits(shelf: _Shelf, found: _Candidates, shown: Places, asked: _Asked) -> tuple[Hit, ...]:
+    rows = {at: int(found.rows[at]) for at in shown.tolist()}
+    more = shelf.where([row for at, row in rows.items() if found.places[at] is None])
+    places = {at: found.places[at] or more.get(row) for at, row in rows.items()}
+    return tuple(
+        _hit(shelf.searcher.doc(place), found, at, asked) for at, place in places.items() if place
+    )
+
+
+def _hit(document: Document, found: _Candidates, at: int, asked: _Asked) -> Hit:
+    entry = fields.shown_entry(document)
     matched, snippet, held = explained(entry, asked.weights, asked.deep, asked.name)
-    if row not in found.lexical and found.tiers[row] == RANKED:
-        matched = ("meaning",)
-    score = found.lexical.get(row, 0.0)
-    similarity = _similarity(found, row, entry, asked, held)
-    rank = 2 * (RANKED - found.tiers[row]) + found.scores[row]
+    tier, score = int(found.tiers[at]), float(found.lexical[at])
+    if math.isnan(score):
+        score = 0.0
+        matched = ("meaning",) if tier == RANKED else matched
+    cosine = float(found.cosines[at])
+    similarity = 1.0 if tier != RANKED else _similarity(entry, score, cosine, asked, held)
+    rank = 2 * (RANKED - tier) + float(found.scores[at])
     return Hit(entry.key, entry.name, score, matched, snippet, similarity, rank)
 
 
 def _similarity(
-    found: _Candidates, row: int, entry: Entry, asked: _Asked, held: frozenset[str]
+    entry: Entry, score: float, cosine: float, asked: _Asked, held: frozenset[str]
 ) -> float:
-    if found.tiers[row] != RANKED:
-        return 1.0
-    most = sum(asked.weights.values())
     if asked.named:
-        return fusion.spelled(sum(asked.weights[term] for term in held), most)
-    covered = found.lexical.get(row, 0.0) / most if most else 0.0
-    cosine = found.cosines.get(row, 0.0)
+        return fusion.spelled(sum(asked.weights[term] for term in held), asked.most)
     if asked.of_table is not None:
         cosine = float(np.dot(asked.of_table, table().embed(summary(entry))))
-    return fusion.similarity(cosine, covered)
+    return fusion.similarity(cosine, score / asked.most if asked.most else 0.0)

@@ -18,6 +18,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,9 @@ SCHEMA = 4
 
 BUSY_SECONDS = 10.0
 HEAP = 32 << 20
+SEARCHERS = 2
+"""So many searches go on at once; more would wait for each other, and each keeps memory."""
+
 SPARE = 1000
 """Vectors that stand for nothing are dropped when there are this many more of them than others."""
 
@@ -72,6 +76,7 @@ class TantivyIndex:
         self._state = State()
         self._vectors = Vectors()
         self._closed = False
+        self._searchers = ThreadPoolExecutor(SEARCHERS, "search")
 
     @classmethod
     async def open(cls, folder: Path | None, model: str = "") -> TantivyIndex:
@@ -93,7 +98,7 @@ class TantivyIndex:
 
     async def search(self, query: Query) -> Hits:
         """Find what the asker may see."""
-        return await self._run(lambda: search(self._current()[0], query))
+        return await self._run(lambda: search(self._current()[0], query), self._searchers)
 
     async def pairs(self, query: Query, least: float) -> Sequence[Pair]:
         """Find pairs of packages that say nearly the same, best first."""
@@ -108,12 +113,13 @@ class TantivyIndex:
         if not self._closed:
             self._closed = True
             await asyncio.to_thread(self._settle)
+            self._searchers.shutdown(wait=False)
 
-    async def _run(self, act: Callable[[], _Answer]) -> _Answer:
+    async def _run(self, act: Callable[[], _Answer], threads: Executor | None = None) -> _Answer:
         if self._closed:
             raise Unavailable("the search index is closed")
         # A thread outlives the task that waits for it: what it does is never left half done.
-        return await asyncio.to_thread(_translated(act))
+        return await asyncio.get_running_loop().run_in_executor(threads, _translated(act))
 
     def _open_or_replace(self) -> None:
         if self._root:
@@ -170,7 +176,7 @@ class TantivyIndex:
         if self._folder and state.records:
             start = self._vectors.count
             self._vectors.add(vectors.read(self._folder / state.file, start, state.records))
-        self._vectors.keep(fields.every_row(searcher))
+        self._vectors.keep(fields.every_row(searcher, state.next_row))
 
     def _apply(self, changes: Sequence[Change], position: int) -> None:
         with self._writing() as writer:
@@ -190,7 +196,7 @@ class TantivyIndex:
             self._commit(writer, replace(state, position=position), records, gone)
 
     def _commit(
-        self, writer: IndexWriter, state: State, records: Records, gone: Sequence[int]
+        self, writer: IndexWriter, state: State, records: Records, gone: vectors.Rows
     ) -> None:
         after, at = copy(self._vectors), state.records
         after.forget(gone)

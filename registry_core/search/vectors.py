@@ -52,6 +52,7 @@ RECORD = np.dtype(
 )
 Records = NDArray[np.void]
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 Places = NDArray[np.int64]
 _KINDS = {kind: number for number, kind in enumerate(Kind)}
 _GROWTH = 1.25
@@ -107,11 +108,17 @@ class Vectors:
     def add(self, records: Records) -> None:
         """Take over records whose rows are beyond those that are there."""
         end = self.count + len(records)
-        if end > len(self._records):
-            self._grow(max(end, int(end * _GROWTH)) if self.count else end)
+        if not self.count:
+            self._records = records  # the same, not a copy: most of what an index has in memory
+            self._grow(end)
+        elif end > len(self._records):
+            self._grow(int(end * _GROWTH))
         self._records[self.count : end] = records
         self._rows[self.count : end] = records["row"]
-        self._signs[:, self.count : end] = _signs(records["codes"]).T
+        for start in range(0, len(records), SHORTLIST):
+            few = _signs(records["codes"][start : start + SHORTLIST]).T
+            at = self.count + start
+            self._signs[:, at : at + few.shape[1]] = few
         self._alive[self.count : end] = True
         self._private[self.count : end] = records["private"]
         self.count = end
@@ -125,13 +132,13 @@ class Vectors:
         found: Records = self._records[: self.count][self._alive[: self.count]]
         return found
 
-    def keep(self, rows: Sequence[int]) -> None:
+    def keep(self, rows: Rows) -> None:
         """Let every record but those of `rows` stand for nothing."""
         known = self._rows[: self.count]
         self._alive = self._alive.copy()
         self._alive[: self.count] = np.isin(known, np.asarray(rows, np.uint64))
 
-    def forget(self, rows: Sequence[int]) -> None:
+    def forget(self, rows: Rows) -> None:
         """Let the records of `rows` stand for nothing."""
         self._alive = self._alive.copy()
         self._alive[self.places(rows)] = False
@@ -152,7 +159,7 @@ class Vectors:
             mask &= ~self._private[: self.count] | theirs
         return mask
 
-    def only(self, mask: Mask, rows: Sequence[int]) -> Mask:
+    def only(self, mask: Mask, rows: Rows) -> Mask:
         """Narrow `mask` to `rows`."""
         narrowed = np.zeros(len(mask), np.bool_)
         places = self.places(rows)
@@ -160,14 +167,13 @@ class Vectors:
         narrowed[places] = mask[places]
         return narrowed
 
-    def nearest(self, vector: Vector, mask: Mask, least: float, limit: int) -> list[int]:
+    def nearest(self, vector: Vector, mask: Mask, least: float, limit: int) -> Rows:
         """Return the rows nearest to `vector`, best first, with a cosine of `least` and more."""
         places = self._shortlist(vector, mask, least)
         cosines = self._cosines(vector, places)
         places, cosines = places[cosines >= least], cosines[cosines >= least]
         best = np.argsort(-cosines, kind="stable")[:limit]
-        found: list[int] = self._rows[places[best]].tolist()
-        return found
+        return self._rows[places[best]].astype(np.int64)
 
     def pairs(self, mask: Mask, least: float, limit: int) -> list[tuple[int, int, float]]:
         """Return pairs of rows with a cosine of `least` and more, best first.
@@ -198,12 +204,11 @@ class Vectors:
             cosines += (products * scales[one] * scales[other]).tolist()
         return cosines
 
-    def cosines(self, vector: Vector, rows: Sequence[int]) -> list[float]:
+    def cosines(self, vector: Vector, rows: Rows) -> Vector:
         """Return how near each of `rows` is to `vector`."""
-        found: list[float] = self._cosines(vector, self.places(rows)).tolist()
-        return found
+        return self._cosines(vector, self.places(rows))
 
-    def places(self, rows: Sequence[int]) -> Places:
+    def places(self, rows: Rows) -> Places:
         """Return where the records of `rows` are."""
         known = self._rows[: self.count]
         return np.searchsorted(known, np.asarray(rows, np.uint64)).astype(np.int64)
@@ -260,6 +265,8 @@ def _signs(numbers: NDArray[np.generic]) -> NDArray[np.uint64]:
 
 
 def _longer(old: NDArray[_Item], size: int) -> NDArray[_Item]:
+    if len(old) == size:
+        return old
     new: NDArray[_Item] = np.zeros((size, *old.shape[1:]), old.dtype)
     new[: len(old)] = old
     return new

@@ -359,7 +359,9 @@ def _words(data: bytes) -> object:
     given = text(data)
     terms.text_terms(given)
     event_search._match(given, Detail("summary"))
-    return terms.name_terms(given), terms.first_places(given, terms.folded(given), {"review"})
+    return terms.name_terms(given), terms.first_places(
+        given, terms.folded(given, {"review"}), {"review"}
+    )
 
 
 def _terminal(data: bytes) -> object:

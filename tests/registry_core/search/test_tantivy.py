@@ -13,6 +13,7 @@ from registry_core.errors import Internal, Unavailable
 from registry_core.search import Behind, Query, Remove
 from registry_core.search import tantivy as backend
 from registry_core.search.embedding import table
+from registry_core.search.retrieval import CANDIDATES
 from registry_core.search.tantivy import TantivyIndex
 
 
@@ -187,4 +188,16 @@ async def test_a_word_that_nobody_has_finds_what_it_begins_and_what_it_nearly_is
     await index.apply([put("one", "Runs kubernetes"), put("two", "Bakes bread")], 1)
     for text in ("kubern", "kubernetis", "deploy on kubernets"):
         assert (await keys(index, text))[0] == "one", text
+    await index.close()
+
+
+async def test_a_common_word_is_looked_for_in_bodies_where_too_few_heads_have_it() -> None:
+    index = await TantivyIndex.open(None)
+    said = [put(f"said-{number}", "Bakes bread", body="Deploys") for number in range(300)]
+    named = [put(f"named-{number}", "Deploys") for number in range(CANDIDATES)]
+    await index.apply([*said, *named[1:]], 1)
+    last = Query(text="deploys", offset=CANDIDATES - 1)
+    assert [hit.matched for hit in (await index.search(last)).hits] == [("body",)]
+    await index.apply(named[:1], 2)
+    assert [hit.matched for hit in (await index.search(last)).hits] == [("description",)]
     await index.close()

@@ -50,11 +50,16 @@ def test_terms_hold_no_syntax_of_a_query() -> None:
 
 def test_wanted_terms_are_found_where_their_words_begin() -> None:
     text = "They were Deploying; redeploy, deployed"
-    assert first_places(text, folded(text), ["deploi", "depot"]) == {"deploi": 10}
-    assert list(places(folded(text), "deploi")) == [10, 31]
+    assert first_places(text, folded(text, ["deploi"]), ["deploi", "depot"]) == {"deploi": 10}
+    assert list(places(folded(text, ["deploi"]), "deploi")) == [10, 31]
+
+
+def test_a_letter_that_grows_in_lower_case_hides_no_other_word() -> None:
+    text = "İstanbul: DEPLOYING"
+    assert first_places(text, folded(text, ["deploi"]), ["deploi"]) == {"deploi": 10}
 
 
 def test_wanted_terms_are_found_under_accents_and_in_scripts_without_blanks() -> None:
     text = "Très éprouvée"
-    assert first_places(text, folded(text), text_terms("éprouvée")) == {"eprouve": 5}
+    assert first_places(text, folded(text, ()), text_terms("éprouvée")) == {"eprouve": 5}
     assert first_places("支持数据库", "支持数据库", ["数据", "据库"]) == {"数据": 2, "据库": 3}
