@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from itertools import islice
 
@@ -38,59 +38,73 @@ def why(
     description, body = plain(entry.description), plain(entry.body[:READ])
     weights = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, 1.0)
     shown = replace(entry, description=description, body=body)
-    return explained(shown, weights, dearest(weights), asked)[:2]
+    return explained(shown, Sought.of(weights), asked)[:2]
 
 
-def dearest(wanted: Mapping[str, float]) -> Sequence[str]:
-    """Return the terms that are looked for in a body."""
-    return nlargest(MAX_DEEP, wanted, key=wanted.__getitem__)
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The terms of a query, made ready to be looked for in many texts."""
+
+    weights: Mapping[str, float]
+    """What each counts."""
+    begun: Mapping[str, str]
+    """How the words of each begin."""
+    deep: Mapping[str, str]
+    """The same of those that are looked for in bodies: they count most."""
+
+    @classmethod
+    def of(cls, weights: Mapping[str, float]) -> Sought:
+        """Make terms ready, of which it is known what each counts."""
+        deep = nlargest(MAX_DEEP, weights, key=weights.__getitem__)
+        return cls(weights, *({term: beginning(term) for term in some} for some in (weights, deep)))
 
 
 def explained(
-    entry: Entry, wanted: Mapping[str, float], deep: Sequence[str], asked: str
+    entry: Entry, wanted: Sought, asked: str
 ) -> tuple[tuple[str, ...], str, frozenset[str]]:
     """Do the same for an entry whose texts are plain already and read as a whole.
 
-    `wanted` says what each term counts; the snippet is the passage that has most of it. The terms
-    that were found are the third thing returned. In a body, the `dearest` are looked for.
+    The snippet is the passage that has most of what is `wanted`. The terms that were found are the
+    third thing returned.
     """
-    description, body = folded(entry.description, wanted), folded(entry.body, deep)
-    described = first_places(entry.description, description, wanted)
-    told = first_places(entry.body, body, deep)
+    description = folded(entry.description, wanted.begun)
+    body = folded(entry.body, wanted.deep)
+    described = first_places(entry.description, description, wanted.begun)
+    told = first_places(entry.body, body, wanted.deep)
     held = {
-        "name": wanted.keys() & _terms(entry.name),
-        "tags": wanted.keys() & _terms(" ".join(entry.tags)) if entry.tags else frozenset(),
+        "name": _named(entry.name, wanted),
+        "tags": _named(" ".join(entry.tags), wanted),
         "description": described.keys(),
         "body": told.keys(),
     }
     matched = tuple(field for field, there in held.items() if there)
     if asked and asked in entry.name.lower() and "name" not in matched:
         matched = ("name", *matched)
-    if wanted and not matched:
+    if wanted.weights and not matched:
         matched = ("body",)
     every = frozenset().union(*held.values())
     most, at = best(description, described, wanted)
     # A passage counts no more than all that its text has: mostly the description's own is as good.
-    if sum(map(wanted.__getitem__, told)) > most:
+    if sum(map(wanted.weights.__getitem__, told)) > most:
         more, within = best(body, told, wanted)
         if more > most:
             return matched, window(entry.body, within), every
     return matched, window(entry.description or entry.body, at), every
 
 
-def best(lower: str, held: Mapping[str, int], wanted: Mapping[str, float]) -> tuple[float, int]:
+def best(lower: str, held: Mapping[str, int], wanted: Sought) -> tuple[float, int]:
     """Return what the passage with most of the terms counts, and where in it to begin.
 
     It is one around the term that counts most of those that the text has.
     """
     if not held:
         return 0.0, 0
-    first = max(held, key=wanted.__getitem__)
-    begun = {beginning(term): wanted[term] for term in held}
-    most, place, every = wanted[first], held[first], sum(begun.values())
+    first = max(held, key=wanted.weights.__getitem__)
+    begun = {wanted.begun[term]: wanted.weights[term] for term in held}
+    most, place, every = wanted.weights[first], held[first], sum(begun.values())
     if len(lower) <= WINDOW:
         return every, place
-    for at in islice(places(lower, first), MAX_PASSAGES):
+    for at in islice(places(lower, first, wanted.begun[first]), MAX_PASSAGES):
         if most >= every:
             break
         passage = lower[max(0, at - _LEAD) : at + WINDOW - _LEAD]
@@ -117,7 +131,9 @@ def window(text: str, at: int) -> str:
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
-# What is found often is found again.
-@lru_cache(maxsize=1 << 13)
-def _terms(text: str) -> frozenset[str]:
-    return frozenset(name_terms(text))
+def _named(text: str, wanted: Sought) -> AbstractSet[str]:
+    """Return the terms that a text has which may hold identifiers."""
+    if not text.islower() or not text.isascii():
+        return wanted.begun.keys() & name_terms(text) if text else frozenset()
+    # Nothing in it is split on case.
+    return first_places(text, text, wanted.begun).keys()

@@ -33,7 +33,7 @@ from registry_core.search import (
     summary,
 )
 from registry_core.search.embedding import Vector, table
-from registry_core.search.excerpt import dearest, explained
+from registry_core.search.excerpt import Sought, explained
 from registry_core.search.vectors import Mask, Places, Rows, Vectors
 
 CANDIDATES = 200
@@ -137,6 +137,8 @@ class _Shelf:
 
     def _seen(self, found: _Found) -> _Found:
         seen = self.mask[self.vectors.places(found.rows)]
+        if seen.all():
+            return found
         return _Found(found.rows[seen], list(compress(found.hits, seen.tolist())))
 
 
@@ -162,12 +164,10 @@ class _Asked:
     known: Mapping[str, int]
     """The terms that packages have, and how many."""
     unknown: Sequence[str]
-    weights: dict[str, float]
-    """What each term counts in a short text that has it once."""
+    sought: Sought
+    """All of them, and what each counts in a short text that has it once."""
     most: float
-    """What all of them count."""
-    deep: Sequence[str]
-    """The terms that are looked for in bodies."""
+    """What they count together."""
     named: bool
     """Whether it is spelled like a name: then letters that look alike mean nothing."""
     vector: Vector
@@ -190,9 +190,8 @@ def _asked(snapshot: Snapshot, text: str, given: Vector | None) -> _Asked:
         share = 0.0
     name = fields.compared(text)
     word = name if " " not in name and len(name) <= fields.MAX_WORD else ""
-    deep = dearest(weights)
     of_table = own if snapshot.foreign and share else None
-    words = (known, unknown, weights, sum(weights.values()), deep)
+    words = (known, unknown, Sought.of(weights), sum(weights.values()))
     return _Asked(text, name, word, *words, named, vector, share, of_table)
 
 
@@ -229,8 +228,9 @@ def _listed(shelf: _Shelf, query: Query) -> Hits:
         fields.shown_entry(shelf.searcher.doc(place))
         for place in places[start : start + _limit(query)]
     ]
+    nothing = Sought.of({})
     hits = tuple(
-        Hit(entry.key, entry.name, 0.0, *explained(entry, {}, (), "")[:2]) for entry in entries
+        Hit(entry.key, entry.name, 0.0, *explained(entry, nothing, "")[:2]) for entry in entries
     )
     facets = fields.facets(shelf.searcher, everything) if query.facets else {}
     return Hits(hits, int(found.count), facets=facets)  # type: ignore[attr-defined]  # the stub lacks it
@@ -265,21 +265,19 @@ def _candidates(shelf: _Shelf, asked: _Asked) -> _Candidates:
     near = np.zeros(0, np.int64)
     if asked.share:
         near = shelf.vectors.nearest(asked.vector, shelf.mask, fusion.DENSE_ALONE, NEAREST)
-    tiers = [tier for tier, found in ways for _ in found.hits] + [RANKED] * len(near)
+    every = [*(found.rows for _, found in ways), near]
+    tiers = np.repeat([*(tier for tier, _ in ways), RANKED], [len(rows) for rows in every])
     places = [place for _, found in ways for _, place in found.hits] + [None] * len(near)
     # Each counts as what found it first.
-    rows, first = np.unique(
-        np.concatenate([*(found.rows for _, found in ways), near]), return_index=True
-    )
+    rows, first = np.unique(np.concatenate(every), return_index=True)
     lexical = np.full(len(rows), np.nan, np.float32)
     lexical[np.searchsorted(rows, ranked.rows)] = [score for score, _ in ranked.hits]
     cosines = np.zeros(len(rows), np.float32)
     if asked.share:
         cosines = shelf.vectors.cosines(asked.vector, rows)
     scores = fusion.fused(lexical, cosines, asked.share)
-    return _Candidates(
-        rows, np.array(tiers)[first], lexical, cosines, scores, [places[at] for at in first]
-    )
+    theirs = [places[at] for at in first.tolist()]
+    return _Candidates(rows, tiers[first], lexical, cosines, scores, theirs)
 
 
 def _by_name(shelf: _Shelf, asked: _Asked) -> Iterator[tuple[int, _Found]]:
@@ -304,7 +302,7 @@ def _hits(shelf: _Shelf, found: _Candidates, shown: Places, asked: _Asked) -> tu
 
 def _hit(document: Document, found: _Candidates, at: int, asked: _Asked) -> Hit:
     entry = fields.shown_entry(document)
-    matched, snippet, held = explained(entry, asked.weights, asked.deep, asked.name)
+    matched, snippet, held = explained(entry, asked.sought, asked.name)
     tier, score = int(found.tiers[at]), float(found.lexical[at])
     if math.isnan(score):
         score = 0.0
@@ -319,7 +317,7 @@ def _similarity(
     entry: Entry, score: float, cosine: float, asked: _Asked, held: frozenset[str]
 ) -> float:
     if asked.named:
-        return fusion.spelled(sum(asked.weights[term] for term in held), asked.most)
+        return fusion.spelled(sum(asked.sought.weights[term] for term in held), asked.most)
     if asked.of_table is not None:
         cosine = float(np.dot(asked.of_table, table().embed(summary(entry))))
     return fusion.similarity(cosine, score / asked.most if asked.most else 0.0)

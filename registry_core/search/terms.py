@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
@@ -65,13 +65,13 @@ def name_terms(text: str) -> list[str]:
     return [term for word in words for term in _terms(word[: MAX_TERM + 1])]
 
 
-def first_places(text: str, lower: str, wanted: Iterable[str]) -> dict[str, int]:
+def first_places(text: str, lower: str, wanted: Mapping[str, str]) -> dict[str, int]:
     """Return where the first word of each term of `wanted` that a text has begins in it.
 
-    `lower` is the text `folded` for them.
+    `wanted` has the `beginning` of each; `lower` is the text `folded` for them.
     """
-    near = [term for term in wanted if beginning(term) in lower]
-    found = {term: at for term in near for at in islice(places(lower, term), 1)}
+    near = [(term, begun) for term, begun in wanted.items() if begun in lower]
+    found = {term: at for term, begun in near for at in islice(places(lower, term, begun), 1)}
     if not found and len(text) <= _SLOWLY and _SPELLED_APART.search(text):
         # Accents hide the beginning of a word from the quick search.
         kept = frozenset(wanted)
@@ -95,10 +95,10 @@ def folded(text: str, wanted: Iterable[str]) -> str:
     return lower if len(lower) == len(text) else text
 
 
-def places(lower: str, term: str) -> Iterator[int]:
+def places(lower: str, term: str, begun: str) -> Iterator[int]:
     """Say where words begin that have a term, in a text that is `folded`."""
-    begun, plain = beginning(term), term.isascii()
-    anywhere = not plain and _PAIRED.match(term)
+    plain = term.isascii()
+    anywhere = unspaced(term)
     word_at = (_ASCII_WORD if plain else _WORD).match
     at, length = lower.find(begun), len(begun)
     for _ in range(MAX_LOOKS):
@@ -113,10 +113,14 @@ def places(lower: str, term: str) -> Iterator[int]:
         at = lower.find(begun, at + length)
 
 
-@lru_cache(maxsize=1 << 13)
 def beginning(term: str) -> str:
     """Return how the words of a term begin: a stem keeps that, but for a last i (y) or e."""
     return (term[:-1] if len(term) > 1 and term[-1] in "ie" else term)[:_BEGUN]
+
+
+def unspaced(term: str) -> bool:
+    """Say whether a term is a pair of a script that is written without blanks."""
+    return not term.isascii() and _PAIRED.match(term) is not None
 
 
 def _words(text: str) -> re.Pattern[str]:

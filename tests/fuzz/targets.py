@@ -359,9 +359,8 @@ def _words(data: bytes) -> object:
     given = text(data)
     terms.text_terms(given)
     event_search._match(given, Detail("summary"))
-    return terms.name_terms(given), terms.first_places(
-        given, terms.folded(given, {"review"}), {"review"}
-    )
+    wanted = {"review": terms.beginning("review")}
+    return terms.name_terms(given), terms.first_places(given, terms.folded(given, wanted), wanted)
 
 
 def _terminal(data: bytes) -> object:

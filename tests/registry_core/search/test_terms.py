@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from registry_core.search.terms import first_places, folded, name_terms, places, text_terms
+from registry_core.search.terms import (
+    beginning,
+    first_places,
+    folded,
+    name_terms,
+    places,
+    text_terms,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,18 +55,22 @@ def test_terms_hold_no_syntax_of_a_query() -> None:
     assert not [term for term in name_terms(every) if re.search(r'[\s"*^:(){}+-]', term)]
 
 
+def looked_for(text: str, *terms: str) -> dict[str, int]:
+    return first_places(text, folded(text, terms), {term: beginning(term) for term in terms})
+
+
 def test_wanted_terms_are_found_where_their_words_begin() -> None:
     text = "They were Deploying; redeploy, deployed"
-    assert first_places(text, folded(text, ["deploi"]), ["deploi", "depot"]) == {"deploi": 10}
-    assert list(places(folded(text, ["deploi"]), "deploi")) == [10, 31]
+    assert looked_for(text, "deploi", "depot") == {"deploi": 10}
+    assert list(places(text.lower(), "deploi", beginning("deploi"))) == [10, 31]
 
 
 def test_a_letter_that_grows_in_lower_case_hides_no_other_word() -> None:
     text = "İstanbul: DEPLOYING"
-    assert first_places(text, folded(text, ["deploi"]), ["deploi"]) == {"deploi": 10}
+    assert looked_for(text, "deploi") == {"deploi": 10}
 
 
 def test_wanted_terms_are_found_under_accents_and_in_scripts_without_blanks() -> None:
     text = "Très éprouvée"
-    assert first_places(text, folded(text, ()), text_terms("éprouvée")) == {"eprouve": 5}
-    assert first_places("支持数据库", "支持数据库", ["数据", "据库"]) == {"数据": 2, "据库": 3}
+    assert looked_for(text, *text_terms("éprouvée")) == {"eprouve": 5}
+    assert looked_for("支持数据库", "数据", "据库") == {"数据": 2, "据库": 3}
