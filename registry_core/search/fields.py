@@ -39,7 +39,7 @@ MAX_TERMS = 64
 """A query keeps this many terms, its rarest."""
 
 MAX_PAIRS = 32
-"""As many of them are pairs of a script without blanks, which say everything twice."""
+"""At most so many of them are pairs of a script without blanks, which say everything twice."""
 
 BODY_REPEATS = 3
 MAX_DESCRIPTION = 16 * 1024
@@ -53,7 +53,8 @@ UNKNOWN = 3.0
 """What a word counts that no package has, where one has a word that it begins or nearly is."""
 
 OFTEN = 0.25
-"""A term that more packages have, as a part of all, is looked for in heads alone if these do."""
+"""A term that a larger part of the packages has is looked for in their heads alone, where enough
+heads have it."""
 
 MAX_UNKNOWN = 4
 MIN_NEARLY = 5
@@ -262,10 +263,8 @@ def ranked(
     searcher: Searcher, known: Mapping[str, int], unknown: Sequence[str], limit: int
 ) -> Asked:
     """Ask for the `limit` best of the packages that have any of the terms, by BM25."""
-    often, heads = (
-        searcher.num_docs * OFTEN,
-        {each: searcher.doc_freq("head", each) for each in known},
-    )
+    heads = {each: searcher.doc_freq("head", each) for each in known}
+    often = searcher.num_docs * OFTEN
     wanted = [
         _scored("text", each)
         for each, count in known.items()

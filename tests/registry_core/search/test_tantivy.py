@@ -10,7 +10,7 @@ import pytest
 
 from indexing import follower, put
 from registry_core.errors import Internal, Unavailable
-from registry_core.search import Behind, Query, Remove
+from registry_core.search import Behind, Query, Remove, fields
 from registry_core.search import tantivy as backend
 from registry_core.search.embedding import table
 from registry_core.search.retrieval import CANDIDATES
@@ -188,6 +188,17 @@ async def test_a_word_that_nobody_has_finds_what_it_begins_and_what_it_nearly_is
     await index.apply([put("one", "Runs kubernetes"), put("two", "Bakes bread")], 1)
     for text in ("kubern", "kubernetis", "deploy on kubernets"):
         assert (await keys(index, text))[0] == "one", text
+    await index.close()
+
+
+async def test_a_long_request_without_blanks_keeps_its_rarest_pairs_and_its_words() -> None:
+    index = await TantivyIndex.open(None)
+    every = "".join(map(chr, range(0x4E00, 0x4E00 + 80)))
+    await index.apply([put("all", f"{every} quokka"), put("end", every[60:]), put("other")], 1)
+    known, _ = fields.rarest(index._current()[0].searcher, f"{every} quokka")
+    pairs = [every[at : at + 2] for at in range(fields.MAX_PAIRS)]
+    assert list(known) == [*pairs, "quokka"]
+    assert await keys(index, f"{every} quokka") == ["all"]
     await index.close()
 
 
