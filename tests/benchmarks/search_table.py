@@ -328,7 +328,7 @@ def tuned(
         return tuning.of_pairs(*next(halves))
 
     tuning.learn(*DISTILLING, [whole])
-    tuning.learn(*TUNING, [request, request, request, pair, whole])
+    tuning.learn(*TUNING, [*([request] * 3 if sets else []), pair, whole])
     return tuning.bag.weight.detach().numpy()
 
 
