@@ -135,6 +135,9 @@ class TantivyIndex:
         if self._folder:
             self._folder.mkdir(exist_ok=True)
         self._index = Index(fields.FIELDS, str(self._folder) if self._folder else None)
+        # It is looked at when somebody asks: a thread of its own would write into the folder, a
+        # lock, at any time, even while the folder is removed.
+        self._index.config_reader("manual")
         self._stamp = None
         self._state, self._vectors = State(), Vectors()
         self._load()
