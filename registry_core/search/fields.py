@@ -38,7 +38,7 @@ from registry_core.search.vectors import Rows
 MAX_TERMS = 64
 """A query keeps this many terms, its rarest."""
 
-MAX_PAIRS = 32
+MAX_UNSPACED = 32
 """At most so many of them are pairs of a script without blanks, which say everything twice."""
 
 BODY_REPEATS = 3
@@ -252,8 +252,8 @@ def rarest(searcher: Searcher, text: str) -> tuple[dict[str, int], list[str]]:
     # BM25 gives a term that half of the packages hold next to no weight.
     half = searcher.num_docs / 2
     chosen = [each for each in known if counts[each] <= half][:MAX_TERMS] or known[:1]
-    if len(chosen) > MAX_PAIRS:
-        pairs = [each for each in chosen if unspaced(each)][MAX_PAIRS:]
+    if len(chosen) > MAX_UNSPACED:
+        pairs = [each for each in chosen if unspaced(each)][MAX_UNSPACED:]
         chosen = [each for each in chosen if each not in pairs]
     unknown = [each for each in counts if not counts[each]][:MAX_UNKNOWN]
     return {each: counts[each] for each in chosen}, unknown

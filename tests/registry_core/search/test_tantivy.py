@@ -196,7 +196,7 @@ async def test_a_long_request_without_blanks_keeps_its_rarest_pairs_and_its_word
     every = "".join(map(chr, range(0x4E00, 0x4E00 + 80)))
     await index.apply([put("all", f"{every} quokka"), put("end", every[60:]), put("other")], 1)
     known, _ = fields.rarest(index._current()[0].searcher, f"{every} quokka")
-    pairs = [every[at : at + 2] for at in range(fields.MAX_PAIRS)]
+    pairs = [every[at : at + 2] for at in range(fields.MAX_UNSPACED)]
     assert list(known) == [*pairs, "quokka"]
     assert await keys(index, f"{every} quokka") == ["all"]
     await index.close()
