@@ -59,9 +59,9 @@ class Entry:
     body: str = ""
 
 
-def summary(entry: Entry) -> str:
-    """Return what the vector of a package stands for: name and description."""
-    return f"{entry.name.rpartition('/')[2]} {entry.description[:MAX_READ]}"
+def summary(name: str, description: str) -> str:
+    """Return what the vector of a package stands for."""
+    return f"{name.rpartition('/')[2]} {description[:MAX_READ]}"
 
 
 @dataclass(frozen=True, slots=True)

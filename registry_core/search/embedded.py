@@ -59,7 +59,9 @@ class Embedded:
         """Take over `changes` and stand at `position`. Raises Behind where the model is silent."""
         puts = [change for change in changes if isinstance(change, Put)]
         try:
-            made = await self._vectors([summary(put.entry) for put in puts])
+            made = await self._vectors(
+                [summary(put.entry.name, put.entry.description) for put in puts]
+            )
         except RegistryError as error:
             _log.warning("the search index waits for its model: %s", error)
             raise Behind("the model of the search index does not answer") from error

@@ -8,6 +8,7 @@ carries as much of it as another. `tests/benchmarks/search_table.py` says how it
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from functools import cache, lru_cache
@@ -50,8 +51,10 @@ class Pieces:
         return found[:limit]
 
     def _taken_apart(self, word: str) -> tuple[int, ...]:
-        folded = unicodedata.normalize("NFD", word.lower())
-        plain = "".join(mark for mark in folded if unicodedata.category(mark) != "Mn")
+        plain = word.lower()
+        if not plain.isascii():
+            folded = unicodedata.normalize("NFD", plain)
+            plain = "".join(mark for mark in folded if unicodedata.category(mark) != "Mn")
         whole = self._numbers.get(plain)
         if whole is not None:
             return (whole,)
@@ -95,7 +98,7 @@ class Table:
         # Without BLAS: its threads cost more than they save.
         codes = self._codes[numbers].astype(np.float32)
         total: Vector = np.einsum("i,ij->j", self._scales[numbers], codes)
-        length = float(np.linalg.norm(total))
+        length = math.sqrt(np.dot(total, total))
         return total / length if length else total
 
 

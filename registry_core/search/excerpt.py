@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
 
 from registry_core.search import Entry
-from registry_core.search.terms import beginning, first_places, folded, name_terms, places
+from registry_core.search.terms import (
+    beginning,
+    first_places,
+    folded,
+    name_terms,
+    places,
+    storable,
+    text_terms,
+)
 
 WINDOW = 160
 """Characters of a snippet, about."""
 
 READ = 32 * 1024
-"""Characters of a body that passages are looked for in."""
+"""Of a body, so much is kept to look for passages in: characters, and bytes."""
 
 MAX_DEEP = 4
 """Terms that are looked for in a body, those that count most."""
 
 MAX_PASSAGES = 6
 _LEAD = 40
+_ENOUGH = 4 * WINDOW  # bytes, whatever the characters
 _NOT_PLAIN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028-\u2029\u2060-\u206f\ufeff]+"
 )
 
 
-def why(
-    entry: Entry, wanted: Mapping[str, float] | Iterable[str], asked: str
-) -> tuple[tuple[str, ...], str]:
-    """Return where an entry has a term of `wanted`, or `asked` in its name, and a snippet.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of a package, as an index keeps it; on one line each, without controls."""
 
-    Only the first 32 KiB of a body are read; what was found nowhere else was found behind them.
-    """
-    description, body = plain(entry.description), plain(entry.body[:READ])
-    weights = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, 1.0)
-    shown = replace(entry, description=description, body=body)
-    return explained(shown, Sought.of(weights), asked)[:2]
+    key: str
+    name: str
+    description: str
+    terms: Sequence[str]
+    """The terms of name, tags and description, a blank between two."""
+    body: bytes
+    """The first 32 KiB, UTF-8."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Shown:
+        """Take it from a package."""
+        name, description = storable(entry.name), storable(entry.description)
+        named = name_terms(name), name_terms(storable(" ".join(entry.tags)))
+        terms = [" ".join(each) for each in (*named, text_terms(description))]
+        body = plain(storable(entry.body[:READ])).encode()[:READ].decode(errors="ignore").encode()
+        return cls(storable(entry.key), name, plain(description), terms, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,52 +64,51 @@ class Sought:
 
     weights: Mapping[str, float]
     """What each counts."""
-    begun: Mapping[str, str]
+    terms: frozenset[str]
+    begun: Mapping[str, bytes]
     """How the words of each begin."""
-    deep: Mapping[str, str]
+    deep: Mapping[str, bytes]
     """The same of those that are looked for in bodies: they count most."""
 
     @classmethod
     def of(cls, weights: Mapping[str, float]) -> Sought:
         """Make terms ready, of which it is known what each counts."""
         deep = nlargest(MAX_DEEP, weights, key=weights.__getitem__)
-        return cls(weights, *({term: beginning(term) for term in some} for some in (weights, deep)))
+        begun = {term: beginning(term) for term in weights}
+        return cls(weights, frozenset(weights), begun, {term: begun[term] for term in deep})
 
 
 def explained(
-    entry: Entry, wanted: Sought, asked: str
+    shown: Shown, wanted: Sought, asked: str
 ) -> tuple[tuple[str, ...], str, frozenset[str]]:
-    """Do the same for an entry whose texts are plain already and read as a whole.
+    """Return where a package has a term of `wanted`, or `asked` in its name, and a snippet.
 
     The snippet is the passage that has most of what is `wanted`. The terms that were found are the
-    third thing returned.
+    third thing returned. What was found nowhere else was found behind what is kept of the body.
     """
-    description = folded(entry.description, wanted.begun)
-    body = folded(entry.body, wanted.deep)
-    described = first_places(entry.description, description, wanted.begun)
-    told = first_places(entry.body, body, wanted.deep)
-    held = {
-        "name": _named(entry.name, wanted),
-        "tags": _named(" ".join(entry.tags), wanted),
-        "description": described.keys(),
-        "body": told.keys(),
-    }
+    lower = folded(shown.body, wanted.deep)
+    told = first_places(shown.body, lower, wanted.deep)
+    named, tagged, described = (
+        dict.fromkeys(wanted.terms.intersection(each.split()), 0) for each in shown.terms
+    )
+    held = {"name": named, "tags": tagged, "description": described, "body": told}
     matched = tuple(field for field, there in held.items() if there)
-    if asked and asked in entry.name.lower() and "name" not in matched:
+    if asked and asked in shown.name.lower() and "name" not in matched:
         matched = ("name", *matched)
     if wanted.weights and not matched:
         matched = ("body",)
     every = frozenset().union(*held.values())
-    most, at = best(description, described, wanted)
+    description = shown.description.encode()
+    most, at = best(folded(description, described), described, wanted)
     # A passage counts no more than all that its text has: mostly the description's own is as good.
     if sum(map(wanted.weights.__getitem__, told)) > most:
-        more, within = best(body, told, wanted)
+        more, within = best(lower, told, wanted)
         if more > most:
-            return matched, window(entry.body, within), every
-    return matched, window(entry.description or entry.body, at), every
+            return matched, around(shown.body, within), every
+    return matched, around(description or shown.body, at), every
 
 
-def best(lower: str, held: Mapping[str, int], wanted: Sought) -> tuple[float, int]:
+def best(lower: bytes, held: Mapping[str, int], wanted: Sought) -> tuple[float, int]:
     """Return what the passage with most of the terms counts, and where in it to begin.
 
     It is one around the term that counts most of those that the text has.
@@ -104,19 +120,26 @@ def best(lower: str, held: Mapping[str, int], wanted: Sought) -> tuple[float, in
     most, place, every = wanted.weights[first], held[first], sum(begun.values())
     if len(lower) <= WINDOW:
         return every, place
-    for at in islice(places(lower, first, wanted.begun[first]), MAX_PASSAGES):
+    begins = wanted.begun[first]
+    for at in islice(places(lower, first, begins, lower.find(begins, place)), MAX_PASSAGES):
+        passage = lower[max(0, at - _LEAD) : at + WINDOW - _LEAD]
+        counts = sum(weight for start, weight in begun.items() if start in passage)
+        if counts > most or not place:
+            most, place = counts, at
         if most >= every:
             break
-        passage = lower[max(0, at - _LEAD) : at + WINDOW - _LEAD]
-        counts = sum(weight for begins, weight in begun.items() if begins in passage)
-        if counts > most:
-            most, place = counts, at
     return most, place
 
 
 def plain(text: str) -> str:
     """Return `text` on one line, without control and direction characters."""
     return " ".join(_NOT_PLAIN.sub(" ", text).split())
+
+
+def around(text: bytes, at: int) -> str:
+    """Cut about `WINDOW` characters of a text in UTF-8 around the byte `at`."""
+    before = text[max(0, at - _ENOUGH) : at].decode(errors="ignore")
+    return window(before + text[at : at + _ENOUGH].decode(errors="ignore"), len(before))
 
 
 def window(text: str, at: int) -> str:
@@ -129,11 +152,3 @@ def window(text: str, at: int) -> str:
         blank = text.rfind(" ", end - _LEAD, end)
         end = blank if blank >= 0 else end
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
-
-
-def _named(text: str, wanted: Sought) -> AbstractSet[str]:
-    """Return the terms that a text has which may hold identifiers."""
-    if not text.islower() or not text.isascii():
-        return wanted.begun.keys() & name_terms(text) if text else frozenset()
-    # Nothing in it is split on case.
-    return first_places(text, text, wanted.begun).keys()

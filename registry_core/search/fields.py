@@ -9,30 +9,31 @@
     sorted     the name, to order by
     head       terms of name, tags and description, as one field
     text       the head again, and the body: a term that a body repeats counts three times at most
-    entry      what is shown, as JSON
+    shown      key, name, description, and the terms of name, tags and description, as JSON
+    body       so much of it as passages are looked for in
 
 Terms are made by `terms` before tantivy sees them; one blank stands between two.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from tantivy import DocAddress, Document, FieldType, Occur, Schema, SchemaBuilder, Searcher
 from tantivy import Query as Asked
 
 from registry_core.names import Kind
-from registry_core.search import FACETS, MAX_BODY, MAX_FACETS, Entry, Query, excerpt
-from registry_core.search.terms import name_terms, text_terms, unspaced
+from registry_core.search import FACETS, MAX_BODY, MAX_FACETS, Entry, Query
+from registry_core.search.excerpt import Shown
+from registry_core.search.terms import name_terms, storable, text_terms, unspaced
 from registry_core.search.vectors import Rows
 
 MAX_TERMS = 64
@@ -43,9 +44,6 @@ MAX_UNSPACED = 32
 
 BODY_REPEATS = 3
 MAX_DESCRIPTION = 16 * 1024
-MAX_SHOWN_BODY = excerpt.READ
-"""Passages are found in so much of a body, and what it is matched in is looked up there."""
-
 MAX_WORD = 100
 """Words that are typed to complete a name are no longer than this."""
 
@@ -85,7 +83,8 @@ def schema() -> Schema:
     for field in ("head", "text"):
         made.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
     made.add_unsigned_field("row", indexed=True, fast=True)
-    made.add_bytes_field("entry", stored=True)
+    made.add_bytes_field("shown", stored=True)
+    made.add_bytes_field("body", stored=True)
     return made.build()
 
 
@@ -94,12 +93,10 @@ FIELDS = schema()
 
 def document(entry: Entry, row: int) -> Document:
     """Make the document of a package."""
-    name = storable(entry.name)
     body = storable(entry.body[:MAX_BODY]).encode()[:MAX_BODY].decode(errors="ignore")
-    description = storable(entry.description[:MAX_DESCRIPTION])
-    head = [*name_terms(name), *name_terms(storable(" ".join(entry.tags)))]
-    head.extend(text_terms(description))
-    plain_name = compared(name)
+    shown = Shown.of(replace(entry, description=entry.description[:MAX_DESCRIPTION]))
+    head = " ".join(shown.terms)
+    plain_name = compared(shown.name)
     made = Document()
     made.add_unsigned("row", row)
     made.add_text("key", whole(entry.key))
@@ -111,31 +108,23 @@ def document(entry: Entry, row: int) -> Document:
     made.add_text("readers", _readers(entry.namespace) if entry.private else PUBLIC)
     if entry.private:
         made.add_text("kind", _PRIVATE)
-    made.add_text("sorted", name[:_MAX_TERM])
+    made.add_text("sorted", shown.name[:_MAX_TERM])
     for tag in entry.tags:
         made.add_text("tag", tag_term(tag))
     if entry.category:
         made.add_text("category", tag_term(entry.category))
-    made.add_text("head", " ".join(head))
-    made.add_text("text", " ".join([*head, *_few(text_terms(body))]))
-    shown = asdict(entry) | {
-        "description": excerpt.plain(description),
-        "body": excerpt.plain(body[:MAX_SHOWN_BODY]),
-    }
-    made.add_bytes("entry", json.dumps(shown, ensure_ascii=False).encode(errors="replace"))
+    made.add_text("head", head)
+    made.add_text("text", " ".join([head, *_few(text_terms(body))]))
+    made.add_bytes("shown", to_json([shown.key, shown.name, shown.description, shown.terms]))
+    made.add_bytes("body", shown.body)
     return made
 
 
-def shown_entry(found: Document) -> Entry:
-    """Read a package back from its document."""
-    given = from_json(bytes(found.get_first("entry") or b"{}"))
-    given |= {"kind": Kind(given["kind"]), "tags": tuple(given["tags"])}
-    return Entry(**given)
-
-
-def storable(text: str) -> str:
-    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
-    return text.encode(errors="replace").decode()
+def shown(found: Document) -> Shown:
+    """Read what is shown of a package back from its document."""
+    kept, body = (found.get_first(field) or b"" for field in ("shown", "body"))
+    key, name, description, terms = from_json(kept)
+    return Shown(key, name, description, terms, body)
 
 
 def compared(text: str) -> str:

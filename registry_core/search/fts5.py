@@ -24,7 +24,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
 from registry_core.errors import Internal, Unavailable
-from registry_core.names import Kind
 from registry_core.search import (
     FACETS,
     MAX_BODY,
@@ -40,10 +39,10 @@ from registry_core.search import (
     Put,
     Query,
 )
-from registry_core.search.excerpt import why
-from registry_core.search.terms import name_terms, text_terms
+from registry_core.search.excerpt import Shown, Sought, explained
+from registry_core.search.terms import name_terms, storable, text_terms
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised with every change of the tables or of the rules in `terms`; an older file starts anew."""
 
 APPLICATION = 0x63747869
@@ -59,7 +58,7 @@ BODY_REPEATS = 3
 """A body counts a term this often at most; more costs time and finds nothing better."""
 
 MAX_DESCRIPTION = 16 * 1024
-MAX_COUNTED = 200
+MAX_COUNTED = 100
 """Facets count so many of the best."""
 
 MIN_PIECE = 3
@@ -83,7 +82,7 @@ create table entry (
 create index entry_by_name on entry (name);
 create index entry_by_plain_name on entry (plain_name);
 create index entry_by_bare_name on entry (bare_name);
-create table document (id integer primary key, description text not null, body text not null);
+create table document (id integer primary key, description text not null, body blob not null);
 create virtual table term using fts5 (name, tags, description, body, tokenize = 'ascii');
 create virtual table vocabulary using fts5vocab (term, row);
 """
@@ -159,8 +158,9 @@ select (select count(*) from term join entry e on e.id = term.rowid
 """  # noqa: S608 - made of constants
 
 _PAGE = """
-select e.id, e.key, name, kind, namespace, private, tags, description, body
+select e.id, e.key, e.name, d.description, d.body, t.name, t.tags, t.description
 from json_each(?) page join entry e on e.id = page.value join document d on d.id = e.id
+  join term t on t.rowid = e.id
 order by page.key
 """
 
@@ -379,7 +379,7 @@ def _apply(connection: sqlite3.Connection, changes: Iterable[Change], position: 
 
 
 def _remove(connection: sqlite3.Connection, key: str) -> None:
-    row = connection.execute("select id from entry where key = ?", (_storable(key),)).fetchone()
+    row = connection.execute("select id from entry where key = ?", (storable(key),)).fetchone()
     if row:
         connection.execute("delete from term where rowid = ?", row)
         connection.execute("delete from document where id = ?", row)
@@ -387,20 +387,20 @@ def _remove(connection: sqlite3.Connection, key: str) -> None:
 
 
 def _add(connection: sqlite3.Connection, entry: Entry) -> None:
-    name, description = _storable(entry.name), _storable(entry.description[:MAX_DESCRIPTION])
-    body = _storable(entry.body[:MAX_BODY]).encode()[:MAX_BODY].decode(errors="ignore")
-    plain_name = _asked(name)
+    shown = Shown.of(replace(entry, description=entry.description[:MAX_DESCRIPTION]))
+    body = storable(entry.body[:MAX_BODY]).encode()[:MAX_BODY].decode(errors="ignore")
+    plain_name = _asked(shown.name)
     added = connection.execute(
         "insert into entry values"
         " (null, :key, :name, :plain_name, :bare_name, :kind, :namespace, :private, :verified,"
         " :tags, :category)",
         {
-            "key": _storable(entry.key),
-            "name": name,
+            "key": shown.key,
+            "name": shown.name,
             "plain_name": plain_name,
             "bare_name": plain_name.rpartition("/")[2],
             "kind": entry.kind.value,
-            "namespace": _storable(entry.namespace),
+            "namespace": storable(entry.namespace),
             "private": entry.private,
             "verified": entry.verified,
             "tags": "".join(map(_tag, entry.tags)),
@@ -408,9 +408,9 @@ def _add(connection: sqlite3.Connection, entry: Entry) -> None:
         },
     )
     number = added.lastrowid
-    connection.execute("insert into document values (?, ?, ?)", (number, description, body))
-    columns = name_terms(name), name_terms(" ".join(entry.tags)), text_terms(description)
-    row = (number, *map(" ".join, columns), " ".join(_few(text_terms(body))))
+    kept = number, shown.description, shown.body
+    connection.execute("insert into document values (?, ?, ?)", kept)
+    row = (number, *shown.terms, " ".join(_few(text_terms(body))))
     connection.execute(
         "insert into term (rowid, name, tags, description, body) values (?, ?, ?, ?, ?)", row
     )
@@ -419,11 +419,6 @@ def _add(connection: sqlite3.Connection, entry: Entry) -> None:
 def _few(terms: list[str]) -> Iterator[str]:
     for term, count in Counter(terms).items():
         yield from (term,) * min(count, BODY_REPEATS)
-
-
-def _storable(text: str) -> str:
-    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
-    return text.encode(errors="replace").decode()
 
 
 def _asked(text: str) -> str:
@@ -437,7 +432,7 @@ def _tag(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _CONTROL.sub(" ", _storable(text))
+    return _CONTROL.sub(" ", storable(text))
 
 
 def _search(connection: sqlite3.Connection, query: Query) -> Hits:
@@ -483,9 +478,7 @@ def _page(
     connection: sqlite3.Connection, found: list[tuple[int, float]], query: Query
 ) -> list[tuple[int, float]]:
     """Cut the page out of what was found from the first hit on."""
-    seen = _ids(
-        connection, "select id from entry where key = :key", {"key": _storable(query.after)}
-    )
+    seen = _ids(connection, "select id from entry where key = :key", {"key": storable(query.after)})
     places = [place for place, (number, _) in enumerate(found, 1) if number in seen]
     start = places[0] if places else max(0, min(query.offset, MAX_OFFSET))
     return found[start : start + max(1, min(query.limit, MAX_LIMIT))]
@@ -516,10 +509,10 @@ def _pairs(connection: sqlite3.Connection, query: Query) -> list[Pair]:
 def _filters(query: Query) -> dict[str, Any]:
     visible = query.namespaces_visible
     return {
-        "namespaces": None if visible is None else _json(map(_storable, visible)),
+        "namespaces": None if visible is None else _json(map(storable, visible)),
         "kinds": _json(query.kinds) if query.kinds else None,
         "tags": _json(map(_tag, query.tags)) if query.tags else None,
-        "publishers": _json(map(_storable, query.publishers)) if query.publishers else None,
+        "publishers": _json(map(storable, query.publishers)) if query.publishers else None,
         "verified": not query.include_unverified,
     }
 
@@ -567,20 +560,11 @@ def _hits(
 ) -> Hits:
     scores = dict(found)
     page = connection.execute(_PAGE, (_json(scores),))
-    return Hits(tuple(_hit(row[1:], scores[row[0]], terms, asked) for row in page), total)
+    sought = Sought.of(dict.fromkeys(terms, 1.0))
+    return Hits(tuple(_hit(row[1:], scores[row[0]], sought, asked) for row in page), total)
 
 
-def _hit(row: tuple[Any, ...], score: float, terms: Sequence[str], asked: str) -> Hit:
-    key, name, kind, namespace, private, tags, description, body = row
-    entry = Entry(
-        key=key,
-        name=name,
-        kind=Kind(kind),
-        namespace=namespace,
-        private=bool(private),
-        description=description,
-        tags=tuple(tags.strip(_SEPARATOR).split(_SEPARATOR * 2)),
-        body=body,
-    )
-    matched, snippet = why(entry, frozenset(terms), asked)
+def _hit(row: tuple[Any, ...], score: float, sought: Sought, asked: str) -> Hit:
+    key, name, description, body, *terms = row
+    matched, snippet, _ = explained(Shown(key, name, description, terms, body), sought, asked)
     return Hit(key, name, score, matched, snippet)

@@ -23,7 +23,6 @@ from registry_core.search import (
     MAX_LIMIT,
     MAX_OFFSET,
     MAX_TEXT,
-    Entry,
     Hit,
     Hits,
     Pair,
@@ -33,20 +32,24 @@ from registry_core.search import (
     summary,
 )
 from registry_core.search.embedding import Vector, table
-from registry_core.search.excerpt import Sought, explained
+from registry_core.search.excerpt import Shown, Sought, explained
 from registry_core.search.vectors import Mask, Places, Rows, Vectors
 
-CANDIDATES = 200
-"""A text finds this many packages by its terms at most, and as many by their names."""
+CANDIDATES = 100
+"""A text finds this many packages by its terms at most, and as many by their names: twice as many
+are found no better."""
 
-NEAREST = 100
-SPARE = 60
+NEAREST = 50
+"""So many are found by their meaning."""
+
+SPARE = 30
 MAX_TAGGED = 100_000
 MOVED = 200
 
 CALLED, NAMED, TAGGED, RANKED = range(4)
 
 _NAME = re.compile(r"[^\W_][-_./:@0-9]")
+_PIECE = re.compile(r"[!-~]+")  # a long word of other letters, which no name has, costs the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,7 @@ def pairs(snapshot: Snapshot, query: Query, least: float) -> list[Pair]:
     found = shelf.vectors.pairs(shelf.mask, least, _limit(query))
     rows = {row for one, other, _ in found for row in (one, other)}
     keys = {
-        row: fields.shown_entry(shelf.searcher.doc(place)).key
-        for row, place in shelf.where(rows).items()
+        row: fields.shown(shelf.searcher.doc(place)).key for row, place in shelf.where(rows).items()
     }
     return [
         Pair(keys[one], keys[other], min(cosine, 1.0))
@@ -189,7 +191,7 @@ def _asked(snapshot: Snapshot, text: str, given: Vector | None) -> _Asked:
     if named or not vector.any():
         share = 0.0
     name = fields.compared(text)
-    word = name if " " not in name and len(name) <= fields.MAX_WORD else ""
+    word = name if len(name) <= fields.MAX_WORD and _PIECE.fullmatch(name) else ""
     of_table = own if snapshot.foreign and share else None
     words = (known, unknown, Sought.of(weights), sum(weights.values()))
     return _Asked(text, name, word, *words, named, vector, share, of_table)
@@ -224,13 +226,12 @@ def _listed(shelf: _Shelf, query: Query) -> Hits:
     )
     places = [place for _, place in found.hits]
     start = _start(shelf, query, fields.rows(shelf.searcher, places), _offset(query) - first)
-    entries = [
-        fields.shown_entry(shelf.searcher.doc(place))
-        for place in places[start : start + _limit(query)]
+    listed = [
+        fields.shown(shelf.searcher.doc(place)) for place in places[start : start + _limit(query)]
     ]
     nothing = Sought.of({})
     hits = tuple(
-        Hit(entry.key, entry.name, 0.0, *explained(entry, nothing, "")[:2]) for entry in entries
+        Hit(each.key, each.name, 0.0, *explained(each, nothing, "")[:2]) for each in listed
     )
     facets = fields.facets(shelf.searcher, everything) if query.facets else {}
     return Hits(hits, int(found.count), facets=facets)  # type: ignore[attr-defined]  # the stub lacks it
@@ -301,23 +302,25 @@ def _hits(shelf: _Shelf, found: _Candidates, shown: Places, asked: _Asked) -> tu
 
 
 def _hit(document: Document, found: _Candidates, at: int, asked: _Asked) -> Hit:
-    entry = fields.shown_entry(document)
-    matched, snippet, held = explained(entry, asked.sought, asked.name)
+    shown = fields.shown(document)
+    matched, snippet, held = explained(shown, asked.sought, asked.name)
     tier, score = int(found.tiers[at]), float(found.lexical[at])
     if math.isnan(score):
         score = 0.0
         matched = ("meaning",) if tier == RANKED else matched
     cosine = float(found.cosines[at])
-    similarity = 1.0 if tier != RANKED else _similarity(entry, score, cosine, asked, held)
+    similarity = 1.0 if tier != RANKED else _similarity(shown, score, cosine, asked, held)
     rank = 2 * (RANKED - tier) + float(found.scores[at])
-    return Hit(entry.key, entry.name, score, matched, snippet, similarity, rank)
+    return Hit(shown.key, shown.name, score, matched, snippet, similarity, rank)
 
 
 def _similarity(
-    entry: Entry, score: float, cosine: float, asked: _Asked, held: frozenset[str]
+    shown: Shown, score: float, cosine: float, asked: _Asked, held: frozenset[str]
 ) -> float:
     if asked.named:
         return fusion.spelled(sum(asked.sought.weights[term] for term in held), asked.most)
     if asked.of_table is not None:
-        cosine = float(np.dot(asked.of_table, table().embed(summary(entry))))
+        cosine = float(
+            np.dot(asked.of_table, table().embed(summary(shown.name, shown.description)))
+        )
     return fusion.similarity(cosine, score / asked.most if asked.most else 0.0)

@@ -34,7 +34,7 @@ from registry_core.search.embedding import table
 from registry_core.search.retrieval import Snapshot, pairs, search
 from registry_core.search.vectors import Records, Vectors
 
-SCHEMA = 4
+SCHEMA = 5
 """Raised with every change of `fields`, of the records in `vectors` or of the rules in `terms`."""
 
 BUSY_SECONDS = 10.0

@@ -26,6 +26,7 @@ MAX_LOOKS = 12
 
 _BEGUN = 6
 _SLOWLY = 2048
+_LONGEST = 4  # bytes of a character in UTF-8
 
 STOP_WORDS = frozenset(
     "a an and any are as at be but by can could do does for from had"  # noqa: SIM905
@@ -47,11 +48,17 @@ _LETTERS = rf"[^\W_{_UNSPACED}]"
 _WORD = re.compile(rf"[{_UNSPACED}]{{1,{MAX_TERM}}}|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 # The same for plain text, in a fifth of the time.
 _ASCII_WORD = re.compile("[0-9A-Za-z]+")
+_ASCII_BYTES = re.compile(b"[0-9A-Za-z]+")
 _SPELLED_APART = re.compile(rf"[^\W\x00-\x7f{_UNSPACED}]")
 _PAIRED = re.compile(f"[{_UNSPACED}]")
 # Without its cache a stemmer keeps nothing between calls, so threads may share it.
 _stem = Stemmer("porter", maxCacheSize=0).stemWord
 _HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def storable(text: str) -> str:
+    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
 
 
 def text_terms(text: str) -> list[str]:
@@ -65,57 +72,79 @@ def name_terms(text: str) -> list[str]:
     return [term for word in words for term in _terms(word[: MAX_TERM + 1])]
 
 
-def first_places(text: str, lower: str, wanted: Mapping[str, str]) -> dict[str, int]:
+def first_places(text: bytes, lower: bytes, wanted: Mapping[str, bytes]) -> dict[str, int]:
     """Return where the first word of each term of `wanted` that a text has begins in it.
 
-    `wanted` has the `beginning` of each; `lower` is the text `folded` for them.
+    `wanted` has the `beginning` of each; `lower` is the text `folded` for them. Texts are UTF-8:
+    that is how they are kept, and most would be several times as large as strings.
     """
-    near = [(term, begun) for term, begun in wanted.items() if begun in lower]
-    found = {term: at for term, begun in near for at in islice(places(lower, term, begun), 1)}
-    if not found and len(text) <= _SLOWLY and _SPELLED_APART.search(text):
-        # Accents hide the beginning of a word from the quick search.
-        kept = frozenset(wanted)
-        for word in _WORD.finditer(text):
-            for term in kept.intersection(_terms(word[0][: MAX_TERM + 1])):
-                found.setdefault(term, word.start())
+    found: dict[str, int] = {}
+    for term, begun in wanted.items():
+        at = lower.find(begun)
+        if at >= 0:
+            found.update((term, place) for place in islice(places(lower, term, begun, at), 1))
+    if found or len(text) > _SLOWLY or text.isascii():
+        return found
+    return _by_words(text.decode(), frozenset(wanted))
+
+
+def _by_words(text: str, wanted: frozenset[str]) -> dict[str, int]:
+    """Do the same by every word, where accents may hide beginnings from the quick search."""
+    found: dict[str, int] = {}
+    for word in _WORD.finditer(text) if _SPELLED_APART.search(text) else ():
+        for term in wanted.intersection(_terms(word[0][: MAX_TERM + 1])):
+            found.setdefault(term, len(text[: word.start()].encode()))
     return found
 
 
-def folded(text: str, wanted: Iterable[str]) -> str:
+def folded(text: bytes, wanted: Iterable[str]) -> bytes:
     """Return a text as `places` reads it for these terms: of the same length, in lower case.
 
     What has no lower case of the same length stays as it is.
     """
-    if text.isascii():
-        return text.lower()
-    if all(map(str.isascii, wanted)):
-        # A fifth of the time, and the text of a package is seldom all ASCII.
-        return text.encode(errors="surrogatepass").lower().decode(errors="surrogatepass")
     lower = text.lower()
-    return lower if len(lower) == len(text) else text
+    if text.isascii() or all(term.isascii() or unspaced(term) for term in wanted):
+        return lower
+    whole = text.decode().lower().encode()
+    return whole if len(whole) == len(text) else lower
 
 
-def places(lower: str, term: str, begun: str) -> Iterator[int]:
-    """Say where words begin that have a term, in a text that is `folded`."""
+def places(lower: bytes, term: str, begun: bytes, at: int) -> Iterator[int]:
+    """Say where words begin that have a term, in a text that is `folded` and has `begun` at `at`.
+
+    Less than 0 is nowhere.
+    """
     plain = term.isascii()
-    anywhere = unspaced(term)
-    word_at = (_ASCII_WORD if plain else _WORD).match
-    at, length = lower.find(begun), len(begun)
+    anywhere = not plain and unspaced(term)
+    length = len(begun)
     for _ in range(MAX_LOOKS):
         if at < 0:
             return
         if anywhere:
             yield at
-        elif not at or not lower[at - 1].isalnum():
-            word = word_at(lower, at)
-            if word and term in _terms(word[0][: MAX_TERM + 1]):
+        elif not at or not _in_a_word(lower, at):
+            quick = _ASCII_BYTES.match(lower, at) if plain else None
+            word = quick[0].decode() if quick else _word_at(lower, at)
+            if term in _terms(word[: MAX_TERM + 1]):
                 yield at
         at = lower.find(begun, at + length)
 
 
-def beginning(term: str) -> str:
+def beginning(term: str) -> bytes:
     """Return how the words of a term begin: a stem keeps that, but for a last i (y) or e."""
-    return (term[:-1] if len(term) > 1 and term[-1] in "ie" else term)[:_BEGUN]
+    return (term[:-1] if len(term) > 1 and term[-1] in "ie" else term)[:_BEGUN].encode()
+
+
+def _in_a_word(lower: bytes, at: int) -> bool:
+    before = lower[at - 1 : at]
+    if before < b"\x80":
+        return before.isalnum()
+    return lower[max(0, at - _LONGEST) : at].decode(errors="ignore")[-1:].isalnum()
+
+
+def _word_at(lower: bytes, at: int) -> str:
+    found = _WORD.match(lower[at : at + _LONGEST * MAX_TERM].decode(errors="ignore"))
+    return found[0] if found else ""
 
 
 def unspaced(term: str) -> bool:

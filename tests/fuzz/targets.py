@@ -360,7 +360,8 @@ def _words(data: bytes) -> object:
     terms.text_terms(given)
     event_search._match(given, Detail("summary"))
     wanted = {"review": terms.beginning("review")}
-    return terms.name_terms(given), terms.first_places(given, terms.folded(given, wanted), wanted)
+    said = given.encode(errors="replace")
+    return terms.name_terms(given), terms.first_places(said, terms.folded(said, wanted), wanted)
 
 
 def _terminal(data: bytes) -> object:

@@ -56,21 +56,28 @@ def test_terms_hold_no_syntax_of_a_query() -> None:
 
 
 def looked_for(text: str, *terms: str) -> dict[str, int]:
-    return first_places(text, folded(text, terms), {term: beginning(term) for term in terms})
+    said = text.encode()
+    begun = {term: beginning(term) for term in terms}
+    return first_places(said, folded(said, terms), begun)
 
 
 def test_wanted_terms_are_found_where_their_words_begin() -> None:
     text = "They were Deploying; redeploy, deployed"
     assert looked_for(text, "deploi", "depot") == {"deploi": 10}
-    assert list(places(text.lower(), "deploi", beginning("deploi"))) == [10, 31]
+    assert list(places(text.lower().encode(), "deploi", b"deploi"[:5], 10)) == [10, 31]
 
 
 def test_a_letter_that_grows_in_lower_case_hides_no_other_word() -> None:
     text = "İstanbul: DEPLOYING"
-    assert looked_for(text, "deploi") == {"deploi": 10}
+    assert looked_for(text, "deploi") == {"deploi": 11}
+
+
+def test_a_word_goes_on_behind_letters_of_several_bytes() -> None:
+    assert looked_for("prédeploy ünldeploy", "deploi") == {}
+    assert looked_for("“deploy”", "deploi") == {"deploi": 3}
 
 
 def test_wanted_terms_are_found_under_accents_and_in_scripts_without_blanks() -> None:
     text = "Très éprouvée"
-    assert looked_for(text, *text_terms("éprouvée")) == {"eprouve": 5}
-    assert looked_for("支持数据库", "数据", "据库") == {"数据": 2, "据库": 3}
+    assert looked_for(text, *text_terms("éprouvée")) == {"eprouve": 6}
+    assert looked_for("支持数据库", "数据", "据库") == {"数据": 6, "据库": 9}
