@@ -138,7 +138,7 @@ async def duplicates(registry: Registry, caller: Caller, given: Duplicates) -> D
     )
     found = await registry.indexer.pairs(query, given.least)
     keys = {int(key) for pair in found for key in (pair.one, pair.other)}
-    there = await registry.packages.by_id(list(keys))
+    there = await registry.packages.listed(list(keys))
     return DuplicatePairs(
         pairs=[
             Duplicate(

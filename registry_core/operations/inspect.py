@@ -125,7 +125,7 @@ async def inspect(registry: Registry, caller: Caller, given: Inspect) -> Inspect
         yanked=release.yanked,
         against=_against(package, release),
         withheld=_withheld(release),
-        trust=standing(release),
+        trust=standing(release.signer, release.outcome),
         signer=release.signer,
         sha256=release.sha256,
         contents=report.facts("paths").get(CONTENTS, ""),

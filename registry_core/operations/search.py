@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from registry_core.callers import Caller
-    from registry_core.packages import Release, Summary
+    from registry_core.packages import Listed
     from registry_core.registry import Registry
 
 MOST_DESCRIPTION = 240
@@ -97,7 +97,7 @@ async def search(registry: Registry, caller: Caller, given: Search) -> SearchRes
 
 async def shown(registry: Registry, hits: Sequence[Hit]) -> list[Found]:
     """Show what was found, near equals by what is proven of them and how much they are used."""
-    packages = await registry.packages.by_id([int(hit.key) for hit in hits])
+    packages = await registry.packages.listed([int(hit.key) for hit in hits])
     there = [(hit, packages[int(hit.key)]) for hit in hits if int(hit.key) in packages]
     ordered = nudged(there)
     return [
@@ -106,12 +106,12 @@ async def shown(registry: Registry, hits: Sequence[Hit]) -> list[Found]:
     ]
 
 
-def nudged(found: Sequence[tuple[Hit, Summary]]) -> list[tuple[Hit, Summary]]:
+def nudged(found: Sequence[tuple[Hit, Listed]]) -> list[tuple[Hit, Listed]]:
     """Put what is signed, then what is used more, before what is a near equal of it.
 
     Near equals are neighbours within `NEAR` of the first of them in rank.
     """
-    ordered: list[tuple[Hit, Summary]] = []
+    ordered: list[tuple[Hit, Listed]] = []
     rest = list(found)
     while rest:
         rank = rest[0][0].rank
@@ -121,13 +121,15 @@ def nudged(found: Sequence[tuple[Hit, Summary]]) -> list[tuple[Hit, Summary]]:
     return ordered
 
 
-def _is_near(rank: float | None, each: tuple[Hit, Summary]) -> bool:
+def _is_near(rank: float | None, each: tuple[Hit, Listed]) -> bool:
     other = each[0].rank
     return rank is not None and other is not None and rank - other <= NEAR
 
 
-def _merit(package: Summary) -> tuple[int, int]:
-    proven = ("unsigned", "signed with warnings", "signed").index(standing(package.latest))
+def _merit(package: Listed) -> tuple[int, int]:
+    proven = ("unsigned", "signed with warnings", "signed").index(
+        standing(package.signer, package.outcome)
+    )
     # Ten times the downloads are a step; a few more are chance.
     return proven, len(str(package.downloads))
 
@@ -142,22 +144,21 @@ def _read(cursor: str) -> tuple[int, str]:
     return int(offset), after
 
 
-def _found(hit: Hit, package: Summary, *, moved: bool) -> Found:
-    release = package.latest
-    what = release.description if release else ""
+def _found(hit: Hit, package: Listed, *, moved: bool) -> Found:
+    what = package.description
     return Found(
-        ref=f"{package.name}@{release.version}" if release else str(package.name),
+        ref=f"{package.name}@{package.version}",
         kind=package.kind,
         what=what if len(what) <= MOST_DESCRIPTION else what[: MOST_DESCRIPTION - 1] + "…",
         why=[*hit.matched, *([NUDGED] if moved else [])],
-        trust=standing(release),
+        trust=standing(package.signer, package.outcome),
         snippet="" if hit.snippet in what else hit.snippet,
         similarity=None if hit.similarity is None else round(hit.similarity, 2),
     )
 
 
-def standing(release: Release | None) -> str:
-    """Say in a word what was proven of a release."""
-    if release is None or release.signer is None:
+def standing(signer: str | None, outcome: str) -> str:
+    """Say in a word what was proven of a release, by its signer and the outcome of its checks."""
+    if signer is None:
         return "unsigned"
-    return "signed" if release.outcome == "passed" else "signed with warnings"
+    return "signed" if outcome == "passed" else "signed with warnings"

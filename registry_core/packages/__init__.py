@@ -146,6 +146,19 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list of hits says of a package and its latest release."""
+
+    name: PackageName
+    kind: Kind
+    downloads: int
+    version: str
+    description: str
+    signer: str | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Package(Summary):
     """A package with all of its releases, in the order of `names.newest_first`."""
 

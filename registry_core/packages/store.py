@@ -28,6 +28,7 @@ from registry_core.names import Kind, PackageName, Version, newest_first, shown
 from registry_core.packages import (
     Claim,
     Details,
+    Listed,
     NewRelease,
     Package,
     Price,
@@ -53,6 +54,20 @@ _LOAD = (
     select(packages, releases)
     .outerjoin(releases, releases.c.package_id == packages.c.id)
     .where(packages.c.namespace == bindparam("namespace"), packages.c.name == bindparam("name"))
+)
+_THESE = packages.c.id.in_(bindparam("ids", expanding=True))
+_BY_ID = (
+    select(packages, releases)
+    .outerjoin(releases, releases.c.id == packages.c.latest_id)
+    .where(_THESE)
+)
+_LISTED = (
+    select(
+        *(packages.c[column] for column in ("id", "namespace", "name", "kind", "downloads")),
+        *(releases.c[column] for column in ("version", "description", "signer", "outcome")),
+    )
+    .join(releases, releases.c.id == packages.c.latest_id)
+    .where(_THESE)
 )
 _INSERT_PACKAGE = insert(packages).returning(packages.c.id)
 _INSERT_RELEASE = insert(releases).returning(releases.c.id)
@@ -145,14 +160,19 @@ class Packages:
 
     async def by_id(self, ids: Sequence[int]) -> Mapping[int, Summary]:
         """Return packages with their latest releases by id, whoever may see them."""
-        statement = (
-            select(packages, releases)
-            .outerjoin(releases, releases.c.id == packages.c.latest_id)
-            .where(packages.c.id.in_(ids))
-        )
         async with self._journal.database.read() as connection:
-            found = [summary_of(row) for row in await connection.execute(statement)]
+            rows = await connection.execute(_BY_ID, {"ids": ids})
+            found = [summary_of(row) for row in rows]
         return {package.id: package for package in found}
+
+    async def listed(self, ids: Sequence[int]) -> Mapping[int, Listed]:
+        """Return of packages that have a release what a list says, whoever may see them."""
+        async with self._journal.database.read() as connection:
+            rows = (await connection.execute(_LISTED, {"ids": ids})).all()
+        return {
+            number: Listed(PackageName(namespace, name), Kind(kind), *rest)
+            for number, namespace, name, kind, *rest in rows
+        }
 
     async def details(self, release: Release) -> Details:
         """Return what a release holds."""

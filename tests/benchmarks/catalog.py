@@ -3,8 +3,7 @@
     python tests/benchmarks/catalog.py [COUNT] [DATA_DIR]
 
 Prints how many were published, held and refused, each refusal by its rule, the rate, and how much
-of the processor's time the checks take; then the time of searches, and installs and verifies a
-sample into an empty project.
+of the processor's time the checks take; then installs and verifies a sample into an empty project.
 """
 
 from __future__ import annotations
@@ -12,20 +11,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-import httpx
-import mcp
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -43,8 +38,6 @@ from world import KEY, MOMENT, World
 SHARED = Path(__file__).parents[2] / "../shared/data/catalog/skills.jsonl.gz"
 AT_ONCE = 16
 SAMPLE = 25
-CALL = "/v1/tools/call"
-SEARCHES, WARM = 300, 20
 
 
 def skills(count: int) -> Iterator[dict]:
@@ -130,58 +123,6 @@ def listed(what: str, by_rule: dict[str, list[str]], count: int) -> None:
         print(f"  {len(ids):5} {rule}: {', '.join(ids)}")
 
 
-@asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[str]:
-    """Serve the data folder in a process of its own, with no limit that anybody reaches."""
-    unlimited = ("REQUESTS_PER_SECOND", "CALLS_PER_MINUTE", "IN_FLIGHT")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ctxmcp", "--data-dir", str(folder), "serve", "--port", "0"),
-        env=os.environ | {f"CTXMCP_{name}": "0" for name in unlimited},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr
-    try:
-        async for line in process.stderr:
-            if found := re.search(r"http://[^/\s]+", line.decode()):
-                yield found[0]
-                return
-        raise SystemExit("the server did not start")
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def asked(text: str) -> tuple[str, dict[str, str]]:
-    return "search", {"query": text}
-
-
-def body(text: str) -> dict[str, object]:
-    return dict(zip(("name", "arguments"), asked(text), strict=True))
-
-
-async def searched(by: str, ask: Callable[[str], Awaitable[object]], texts: Sequence[str]) -> None:
-    """Ask for every text once: the first few to warm up, then one by one, then many at once."""
-    for text in texts[:WARM]:
-        await ask(text)
-    print(f"  {by:12}", end="", flush=True)
-    for callers, part in ((1, texts[WARM : WARM + SEARCHES]), (32, texts[WARM + SEARCHES :])):
-        waiting, took = iter(part), []
-
-        async def caller(waiting: Iterator[str] = waiting, took: list[float] = took) -> None:
-            for text in waiting:
-                start = time.perf_counter()
-                await ask(text)
-                took.append(1000 * (time.perf_counter() - start))
-
-        start = time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(callers)))
-        rate = len(took) / (time.perf_counter() - start)
-        took.sort()
-        shown = " / ".join(f"{took[int(len(took) * part)]:.1f}" for part in (0.5, 0.95, 0.99))
-        print(f"  {shown} ({rate:.0f}/s)", end="", flush=True)
-    print()
-
-
 async def main(count: int, folder: Path) -> None:
     """Publish, search, install, verify, and say how it went."""
     async with World.open(f"sqlite+aiosqlite:///{folder / 'registry.sqlite3'}", folder) as world:
@@ -203,17 +144,6 @@ async def main(count: int, folder: Path) -> None:
             folder / "project",
         )
         (folder / "project").mkdir(exist_ok=True)
-        start = time.perf_counter()
-        await world.registry.indexer.catch_up()
-        print(f"indexed in {time.perf_counter() - start:.1f} s")
-        texts = [(found["description"] or "x")[:200] for found in skills(2 * SEARCHES + WARM)]
-        print("milliseconds of a search, p50 / p95 / p99, by one caller and by 32 at once:")
-        await searched("in process", lambda text: desk.invoke("search", {"query": text}), texts)
-        async with serving(folder) as url:
-            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
-                await searched("over HTTP", lambda text: http.post(CALL, json=body(text)), texts)
-            async with mcp.Client(f"{url}/mcp") as client:
-                await searched("over MCP", lambda text: client.call_tool(*asked(text)), texts)
         wanted = names[:: max(1, len(names) // SAMPLE)][:SAMPLE]
         start = time.perf_counter()
         plan = (await desk.invoke("install", {"refs": wanted})).plan
