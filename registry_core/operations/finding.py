@@ -14,11 +14,15 @@ from registry_core.operation import Model, operation, package_text
 from registry_core.operations.naming import MOST_REFERENCE, REFERENCE, resolve
 from registry_core.operations.search import Found, shown
 from registry_core.packages.periods import Period
-from registry_core.search import FITS, MAX_LIMIT, Query
+from registry_core.search import FITS, Query
 
 if TYPE_CHECKING:
     from registry_core.callers import Caller
     from registry_core.registry import Registry
+
+
+LOOKED_AT = 30
+"""A completion looks at so many packages: each costs a part of the time between two keys."""
 
 
 class Suggest(Model):
@@ -49,15 +53,12 @@ async def suggest(registry: Registry, caller: Caller, given: Suggest) -> Suggest
             text=begun,
             kinds=frozenset([given.kind]) if given.kind else frozenset(),
             namespaces_visible=readable_namespaces(caller),
-            limit=MAX_LIMIT,
+            limit=LOOKED_AT,
         )
     )
-    there = await registry.packages.by_id([int(hit.key) for hit in found.hits])
+    there = await registry.packages.listed([int(hit.key) for hit in found.hits])
     tags = {
-        tag
-        for package in there.values()
-        for tag in (package.latest.tags if package.latest else ())
-        if tag.lower().startswith(begun)
+        tag for package in there.values() for tag in package.tags if tag.lower().startswith(begun)
     }
     names = [hit.name for hit in found.hits if found.fits or _begins(hit.name, begun)]
     return Suggestions(names=names[: given.limit], tags=sorted(tags)[: given.limit])

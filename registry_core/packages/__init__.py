@@ -23,7 +23,7 @@ from registry_core.formats import Visibility
 from registry_core.names import Range, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from registry_core.keys import Signing
@@ -154,6 +154,7 @@ class Listed:
     downloads: int
     version: str
     description: str
+    tags: Sequence[str]
     signer: str | None
     outcome: str
 

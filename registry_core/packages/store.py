@@ -64,7 +64,7 @@ _BY_ID = (
 _LISTED = (
     select(
         *(packages.c[column] for column in ("id", "namespace", "name", "kind", "downloads")),
-        *(releases.c[column] for column in ("version", "description", "signer", "outcome")),
+        *(releases.c[column] for column in ("version", "description", "tags", "signer", "outcome")),
     )
     .join(releases, releases.c.id == packages.c.latest_id)
     .where(_THESE)
