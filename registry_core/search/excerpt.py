@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import islice
+from itertools import compress, islice
 
 from registry_core.search import Entry
 from registry_core.search.terms import (
@@ -29,6 +29,7 @@ MAX_DEEP = 4
 """Terms that are looked for in a body, those that count most."""
 
 MAX_PASSAGES = 6
+FIELDS = ("name", "tags", "description", "body")
 _LEAD = 40
 _ENOUGH = 4 * WINDOW  # bytes, whatever the characters
 _NOT_PLAIN = re.compile(
@@ -88,18 +89,16 @@ def explained(
     """
     lower = folded(shown.body, wanted.deep)
     told = first_places(shown.body, lower, wanted.deep)
-    named, tagged, described = (
-        dict.fromkeys(wanted.terms.intersection(each.split()), 0) for each in shown.terms
-    )
-    held = {"name": named, "tags": tagged, "description": described, "body": told}
-    matched = tuple(field for field, there in held.items() if there)
+    named, tagged, described = (wanted.terms.intersection(each.split()) for each in shown.terms)
+    held = (named, tagged, described, told)
+    matched = tuple(compress(FIELDS, held))
     if asked and asked in shown.name.lower() and "name" not in matched:
         matched = ("name", *matched)
     if wanted.weights and not matched:
         matched = ("body",)
-    every = frozenset().union(*held.values())
+    every = frozenset().union(*held)
     description = shown.description.encode()
-    most, at = best(folded(description, described), described, wanted)
+    most, at = best(folded(description, described), dict.fromkeys(described, 0), wanted)
     # A passage counts no more than all that its text has: mostly the description's own is as good.
     if sum(map(wanted.weights.__getitem__, told)) > most:
         more, within = best(lower, told, wanted)

@@ -252,14 +252,13 @@ def ranked(
     searcher: Searcher, known: Mapping[str, int], unknown: Sequence[str], limit: int
 ) -> Asked:
     """Ask for the `limit` best of the packages that have any of the terms, by BM25."""
-    heads = {each: searcher.doc_freq("head", each) for each in known}
     often = searcher.num_docs * OFTEN
-    wanted = [
+    wanted = [_scored("head", each) for each in known]
+    wanted += [
         _scored("text", each)
         for each, count in known.items()
-        if count <= often or heads[each] < limit
+        if count <= often or searcher.doc_freq("head", each) < limit
     ]
-    wanted += [_scored("head", each) for each, count in heads.items() if count]
     for each in unknown:
         wanted += [Asked.boost_query(near, UNKNOWN) for near in _nearly(each)]
     return any_of(wanted)
