@@ -12,7 +12,8 @@ A flag of the command line wins over the environment, the environment over the d
                           http://127.0.0.1:11434/v1; with CTXMCP_MODEL, its name there,
                           CTXMCP_MODEL_KEY, and CTXMCP_MODEL_SECONDS that it has for a package
     CTXMCP_EMBEDDING_URL  endpoint of a model that makes the vectors of search, with the same four
-                          (CTXMCP_EMBEDDING, ..); default: a table that is shipped
+                          (CTXMCP_EMBEDDING, ..); `minilm` without one is MiniLM, in this
+                          process; default: a table that is shipped
     CTXMCP_GITHUB_CLIENT_ID, CTXMCP_GITHUB_CLIENT_SECRET
                           the OAuth application that people sign in with; also
                           CTXMCP_GITHUB_URL and CTXMCP_GITHUB_API_URL of a GitHub of one's own
@@ -81,6 +82,9 @@ from registry_core.stripe import Shop
 from transports.limits import Limits
 
 APP = "ctxmcp"
+MINILM = "minilm"
+"""What `CTXMCP_EMBEDDING` is, without an address, for the model that is installed here."""
+
 Network = IPv4Network | IPv6Network
 
 
@@ -89,6 +93,7 @@ class Model:
     """A model behind an endpoint: one that reads what is published, or one that search asks."""
 
     url: str
+    """Empty for one that is installed here."""
     name: str
     key: str
     seconds: float
@@ -270,8 +275,10 @@ def _model(environment: Mapping[str, str], which: str, usual: str) -> Model | No
     """Read the four of a model. Raises Invalid for what cannot be meant."""
     start = f"CTXMCP_{which}"
     url, name = environment.get(f"{start}_URL", ""), environment.get(start, "")
-    if not url:
+    if not url and not name:
         return None
+    if not url and (which, name) == ("EMBEDDING", MINILM):
+        return Model(url, name, "", 0.0)
     if not url.startswith(("http://", "https://")) or not name:
         raise Invalid(
             f"{start}_URL and {start} have to be an address and a name",

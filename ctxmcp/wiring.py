@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ctxmcp.settings import GitHub, Model, Settings, Smtp
     from registry_core.domains import Lookup
     from registry_core.search import SearchIndex
+    from registry_core.search.embedded import Embedder
 
 _log = logging.getLogger(__name__)
 
@@ -139,15 +140,25 @@ async def _hybrid(kind: Any, settings: Settings, stack: AsyncExitStack) -> Searc
     if told is None:
         opened: SearchIndex = await kind.open(settings.index_dir)
         return opened
-    from ctxmcp.embeddings import Embeddings  # noqa: PLC0415 - the HTTP client is for who has one
     from registry_core.search.embedded import Embedded, form  # noqa: PLC0415 - where it is used
 
-    model = Embeddings(told.url, told.name, told.key, told.seconds)
-    stack.push_async_callback(model.close)
+    model = await _embedder(told, stack)
     named = form(told.name)
     # A folder of its own: who is not told of the model would drop its index as an older form.
     folder = settings.index_dir.with_name(f"{settings.index_dir.name}-{named}")
     return Embedded(await kind.open(folder, named), model)
+
+
+async def _embedder(told: Model, stack: AsyncExitStack) -> Embedder:
+    if not told.url:
+        from ctxmcp.minilm import MiniLm  # noqa: PLC0415 - an extra
+
+        return await MiniLm.open()
+    from ctxmcp.embeddings import Embeddings  # noqa: PLC0415 - the HTTP client is for who has one
+
+    model = Embeddings(told.url, told.name, told.key, told.seconds)
+    stack.push_async_callback(model.close)
+    return model
 
 
 def _blobs(settings: Settings) -> ObjectBlobs:

@@ -36,7 +36,7 @@ class Pieces:
     """Takes words apart into the longest pieces that a vocabulary has."""
 
     def __init__(self, vocabulary: list[str]) -> None:
-        self._numbers = {piece: number for number, piece in enumerate(vocabulary)}
+        self.numbers = {piece: number for number, piece in enumerate(vocabulary)}
         # Texts repeat their words.
         self._word = lru_cache(maxsize=1 << 15)(self._taken_apart)
 
@@ -55,7 +55,7 @@ class Pieces:
         if not plain.isascii():
             folded = unicodedata.normalize("NFD", plain)
             plain = "".join(mark for mark in folded if unicodedata.category(mark) != "Mn")
-        whole = self._numbers.get(plain)
+        whole = self.numbers.get(plain)
         if whole is not None:
             return (whole,)
         runs = _ALONE.sub(lambda found: f" {found[0]} ", plain).split()
@@ -66,7 +66,7 @@ class Pieces:
         while at < len(run):
             mark = "##" if at else ""
             for end in range(min(len(run), at + _LONGEST_PIECE), at, -1):
-                number = self._numbers.get(mark + run[at:end])
+                number = self.numbers.get(mark + run[at:end])
                 if number is not None:
                     found.append(number)
                     at = end
@@ -91,6 +91,11 @@ class Table:
     def size(self) -> int:
         """How many numbers a vector has."""
         return int(self._codes.shape[1])
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The pieces, in order: first those of the encoder that it was made after, but `[`."""
+        return list(self._pieces.numbers)
 
     def embed(self, text: str) -> Vector:
         """Return the vector of `text`: of length one, or zero where no piece is known."""

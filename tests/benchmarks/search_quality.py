@@ -1,7 +1,8 @@
 """How well the real search index finds: an engine for an evaluator, and a table of its own.
 
     make(corpus) -> search(query, k) -> [(id, score), ...]
-    python tests/benchmarks/search_quality.py [FOLDER] [--fts5] [--without-vectors] [--table FILE]
+    python tests/benchmarks/search_quality.py [FOLDER] [--fts5] [--without-vectors] [--minilm]
+        [--table FILE]
 
 `corpus` is a list of {"id", "name", "description", "tags"?, "body"?}; ids come back best first. A
 score is the similarity that the index states, by which "nothing fits" is decided.
@@ -26,8 +27,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from ctxmcp.minilm import MiniLm
 from registry_core.names import Kind
 from registry_core.search import Entry, Hits, Put, Query, SearchIndex, embedding, fusion
+from registry_core.search.embedded import Embedded, form
 from registry_core.search.fts5 import Fts5Index
 from registry_core.search.tantivy import TantivyIndex
 
@@ -190,19 +193,28 @@ def line(name: str, figures: Sequence[float]) -> str:
     return f"{name:18}" + "".join(f"{figure:9.3f}" for figure in figures)
 
 
+async def of_minilm(folder: None) -> SearchIndex:
+    """Open an index of MiniLM's vectors."""
+    model = await MiniLm.open()
+    return Embedded(await TantivyIndex.open(folder, form(model.name)), model)
+
+
 def main() -> None:
     """Measure every set of a folder."""
     given = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     given.add_argument("folder", nargs="?", type=Path, default=SETS)
     given.add_argument("--fts5", action="store_true", help="SQLite's engine instead")
     given.add_argument("--without-vectors", action="store_true", help="the terms alone")
+    given.add_argument("--minilm", action="store_true", help="the vectors of MiniLM")
     given.add_argument("--table", type=Path, help="another table of word vectors")
     arguments = given.parse_args()
     if arguments.table:
         embedding.TABLE = arguments.table
     if arguments.without_vectors:
         fusion.DENSE_SHARE, fusion.DENSE_ALONE = 0.0, 2.0
-    open_index = (Fts5Index if arguments.fts5 else TantivyIndex).open
+    open_index: Callable[[None], Any] = (Fts5Index if arguments.fts5 else TantivyIndex).open
+    if arguments.minilm:
+        open_index = of_minilm
     folders = sorted(path.parent for path in arguments.folder.glob("*/qrels.tsv"))
     rows = {folder.name: measured(folder, lambda: open_index(None)) for folder in folders}
     print("\n".join(table(rows)))

@@ -186,6 +186,11 @@ async def test_where_no_model_was_ever_reached_nothing_is_indexed_and_nothing_fa
 def test_an_endpoint_needs_a_model() -> None:
     with pytest.raises(Invalid, match="CTXMCP_EMBEDDING_URL and CTXMCP_EMBEDDING"):
         settings.read(environment={"CTXMCP_EMBEDDING_URL": "http://127.0.0.1:9/v1"})
+    # Whoever names a model means to have it: nothing is left out without a word.
+    with pytest.raises(Invalid, match="CTXMCP_EMBEDDING_URL and CTXMCP_EMBEDDING"):
+        settings.read(environment={"CTXMCP_EMBEDDING": "mini"})
+    with pytest.raises(Invalid, match="CTXMCP_MODEL_URL and CTXMCP_MODEL"):
+        settings.read(environment={"CTXMCP_MODEL": "minilm"})
 
 
 @pytest.mark.parametrize("size", [8, SIZE, 384, 1536])
