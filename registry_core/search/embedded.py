@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -107,12 +108,19 @@ class Embedded:
 def fitted(vector: Sequence[float]) -> Vector:
     """Bring a vector to the size and length of the index's own.
 
-    One of another size is projected along fixed random directions, which keeps angles about as
-    they are (Johnson and Lindenstrauss).
+    A longer one is projected along fixed random directions at right angles, which keeps angles
+    about as they are (Johnson and Lindenstrauss); a shorter one is filled up.
     """
     given = np.asarray(vector, np.float32)
-    if len(given) != SIZE:
-        dice = np.random.default_rng(len(given))
-        given = given @ dice.standard_normal((len(given), SIZE)).astype(np.float32)
+    if len(given) > SIZE:
+        given = given @ _directions(len(given))
+    given = np.pad(given, (0, SIZE - len(given)))
     length = float(np.linalg.norm(given))
     return given / length if length else given
+
+
+@lru_cache(maxsize=2)
+def _directions(numbers: int) -> Vector:
+    dice = np.random.default_rng(numbers)
+    directions, _ = np.linalg.qr(dice.standard_normal((numbers, SIZE)))
+    return directions.astype(np.float32)
