@@ -58,10 +58,10 @@ LEFT_OUT = {
     "metatool": 0.683,
     "metatool_multi": 0.626,
     "routing406": 0.946,
-    "sealtools": 0.849,
+    "sealtools": 0.850,
     "skill_triggers": 0.716,
-    "toolret_api": 0.773,
-    "toolret_api_inst": 0.842,
+    "toolret_api": 0.772,
+    "toolret_api_inst": 0.840,
 }
 
 Search = Callable[[str], Hits]
